@@ -1,0 +1,78 @@
+"""What a proxy is reduced to before configuration is compiled for it: proxies of equal scope share every frame.
+
+Why: code that takes a scope cannot read anything else of a proxy, so nothing else can split the cache.
+Outbound and inbound are apart: a policy on what a workload takes in must not split what everybody sends out.
+`selectors` holds, of all the selectors in use in the mesh, those that match the proxy's labels; raw labels never enter.
+"""
+
+from msgspec import Struct
+
+from lateen.api.meta import Key
+from lateen.model.endpoint import Locality
+from lateen.model.service import Port, ServiceKey
+
+__all__ = ["EndpointView", "GatewayScope", "InboundScope", "OutboundScope", "Proxy", "ServiceInstance", "Selector"]
+
+Selector = tuple[tuple[str, str], ...]  # sorted label pairs
+
+
+class Proxy(Struct, frozen=True, kw_only=True):
+    """A connected proxy, as its xDS node said and its certificate confirmed."""
+
+    id: str  # xDS node id
+    kind: str  # "sidecar" | "router"
+    namespace: str
+    name: str  # pod
+    addresses: tuple[str, ...]
+    labels: Selector
+    service_account: str = ""
+    workload: str = ""
+    cluster: str = ""
+    network: str = ""
+    locality: Locality = Locality()
+    interception_mode: str = "REDIRECT"
+    dns_capture: bool = False
+
+
+class OutboundScope(Struct, frozen=True, kw_only=True):
+    """Of a sidecar: all that decides what it sends where."""
+
+    namespace: str
+    selectors: tuple[Selector, ...] = ()  # VirtualService sourceLabels and DestinationRule workloadSelectors that match
+    sidecar: Key | None = None
+    cluster: str = ""
+
+
+class ServiceInstance(Struct, frozen=True, kw_only=True):
+    """A service port that selects the workload; `target_port` is the port on the workload."""
+
+    service: ServiceKey
+    port: Port
+    target_port: int
+
+
+class InboundScope(Struct, frozen=True, kw_only=True):
+    """Of a sidecar: all that decides what it takes in."""
+
+    namespace: str
+    selectors: tuple[Selector, ...] = ()  # PeerAuthentication (and later security policy) selectors that match
+    instances: tuple[ServiceInstance, ...] = ()
+    sidecar: Key | None = None
+
+
+class GatewayScope(Struct, frozen=True, kw_only=True):
+    """Of a gateway (kind "router"): the Gateways that select it and the Services in front of it."""
+
+    namespace: str
+    selectors: tuple[Selector, ...] = ()
+    gateways: tuple[Key, ...] = ()
+    instances: tuple[ServiceInstance, ...] = ()  # port mapping: Gateway port number -> target port
+    cluster: str = ""
+
+
+class EndpointView(Struct, frozen=True, kw_only=True):
+    """What of a proxy decides how endpoints are ordered for it."""
+
+    network: str = ""
+    cluster: str = ""
+    locality: Locality = Locality()
