@@ -1,0 +1,103 @@
+"""One client's stream: requests and new snapshots come in, pushes come out.
+
+Make before break: clusters and endpoints are sent and answered before listeners and routes that may name them; a cluster is
+taken away only after the routes that no longer name it were answered. When a cluster is replaced, Envoy waits for its endpoints
+again without asking, so they are sent again. Delta and state-of-the-world clients run on the same code. Must not do I/O or wait.
+"""
+
+from lateen.ads.messages import CDS, EDS, LDS, ORDER, RDS, Nack, Push, Request
+from lateen.ads.nack import blame
+from lateen.ads.subscription import Subscription
+from lateen.model.frame import Snapshot
+
+__all__ = ["Stream"]
+
+_MAKERS = (CDS, EDS)
+_USERS = (LDS, RDS)
+
+
+class Stream:
+    """State of one ADS stream. Every method that returns pushes expects them to be sent in order."""
+
+    def __init__(self, snapshot: Snapshot, *, sotw: bool) -> None:
+        self._snapshot = snapshot
+        self._sotw = sotw
+        self._subscriptions: dict[str, Subscription] = {}
+        self._released = False
+        self.nacks: dict[str, Nack] = {}
+
+    def on_request(self, request: Request) -> tuple[Push, ...]:
+        """A request, an ACK or a NACK; a stale nonce changes no answer but its names count."""
+        first = request.type_url not in self._subscriptions
+        if first:
+            self._subscriptions[request.type_url] = Subscription(request.type_url, sotw=self._sotw)
+        subscription = self._subscriptions[request.type_url]
+        if request.nonce and not first:
+            answered = subscription.answer(request.nonce)
+            if answered is None and request.replace:
+                return ()
+            if answered is not None:
+                self._note(answered, request.error)
+        subscription.ask(request, first=first)
+        return self._pump()
+
+    def _note(self, push: Push, error: str | None) -> None:
+        if error is None:
+            self.nacks.pop(push.type_url, None)
+        else:
+            self.nacks[push.type_url] = blame(push, error)
+
+    def on_snapshot(self, snapshot: Snapshot) -> tuple[Push, ...]:
+        """The proxy's complete configuration is now `snapshot`."""
+        self._snapshot = snapshot
+        self._released = False
+        return self._pump()
+
+    @property
+    def waits(self) -> bool:
+        """Whether listeners and routes are held back until the client asks for the endpoints of new clusters."""
+        return not self._released and self._unasked_endpoints()
+
+    def on_patience_over(self) -> tuple[Push, ...]:
+        """The client did not ask for those endpoints in time: go on without."""
+        self._released = True
+        return self._pump()
+
+    def synced(self, type_url: str) -> bool:
+        """Whether the client has answered everything it asked for of this type."""
+        subscription = self._subscriptions.get(type_url)
+        return subscription is not None and not subscription.outstanding(self._snapshot.get(type_url, {}))
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The types the client subscribed to, in sending order."""
+        return tuple(t for t in ORDER if t in self._subscriptions)
+
+    def _pump(self) -> tuple[Push, ...]:
+        pushes = []
+        for type_url in self.types:
+            if type_url in _USERS and (self._busy(_MAKERS) or self.waits):
+                continue
+            removals = not (type_url in _MAKERS and self._busy(_USERS))
+            push = self._subscriptions[type_url].next(self._snapshot.get(type_url, {}), removals=removals)
+            if push is not None:
+                pushes.append(push)
+                self._resend_endpoints(push)
+        return tuple(pushes)
+
+    def _resend_endpoints(self, push: Push) -> None:
+        endpoints = self._subscriptions.get(EDS)
+        if push.type_url == CDS and endpoints is not None:
+            endpoints.resend(frozenset(frame.name for frame in push.frames))
+
+    def _busy(self, types: tuple[str, ...]) -> bool:
+        return any(
+            self._subscriptions[t].outstanding(self._snapshot.get(t, {})) for t in types if t in self._subscriptions
+        )
+
+    def _unasked_endpoints(self) -> bool:
+        clusters, endpoints = self._subscriptions.get(CDS), self._subscriptions.get(EDS)
+        if clusters is None or endpoints is None or endpoints.wildcard:
+            return False
+        desired = self._snapshot.get(EDS, {})
+        return any(name not in endpoints.names for name in desired if name in clusters.sent)

@@ -1,0 +1,131 @@
+"""One client's subscription to one resource type: what it asked for, what it was sent, what it has answered.
+
+Rules (xDS protocol, "Subscribing to Resources"): a first request without names is a wildcard; `*` is one explicitly; an
+explicit name list later ends the implied wildcard only in state-of-the-world. One push is in flight at a time, so a slow client
+gets the latest state instead of a queue. Must not know of streams, other types or transports.
+"""
+
+from collections.abc import Mapping
+
+from lateen.ads.messages import CDS, LDS, Push, Request
+from lateen.model.frame import Frame
+
+__all__ = ["Subscription"]
+
+WILDCARD = "*"
+_NOTHING: Mapping[str, Frame] = {}
+
+
+class Subscription:
+    """State of one type on one stream."""
+
+    __slots__ = ("_absent", "_known", "in_flight", "names", "nonce", "sent", "sotw", "type_url", "wildcard")
+
+    def __init__(self, type_url: str, *, sotw: bool) -> None:
+        self.type_url = type_url
+        self.sotw = sotw
+        self.wildcard = False
+        self.names: frozenset[str] = frozenset()
+        self.sent: Mapping[str, Frame] = _NOTHING
+        self.in_flight: Push | None = None
+        self.nonce = 0
+        self._known: Mapping[str, str] = {}  # versions a reconnecting client holds, not yet compared
+        self._absent: frozenset[str] = frozenset()  # names it was told do not exist
+
+    def ask(self, request: Request, *, first: bool) -> None:
+        """Take over the names of `request`; `first` is the stream's first request of this type."""
+        if request.replace:
+            self._replace(request.subscribe, first=first)
+        else:
+            self._change(request, first=first)
+
+    def _replace(self, names: tuple[str, ...], *, first: bool) -> None:
+        if first or names:
+            self.wildcard = (not names and self.type_url in (CDS, LDS)) or WILDCARD in names
+        added = frozenset(names) - {WILDCARD} - self.names
+        self.names = frozenset(names) - {WILDCARD}
+        self._absent &= self.names
+        self._forget(added)
+
+    def _change(self, request: Request, *, first: bool) -> None:
+        added = frozenset(request.subscribe)
+        if WILDCARD in added or (first and not added):
+            self.wildcard = True
+        removed = frozenset(request.unsubscribe)
+        if WILDCARD in removed:
+            self.wildcard = False
+        added -= {WILDCARD}
+        self.names = (self.names | added) - removed
+        self._absent -= added | removed
+        self._forget(added | removed)
+        if first:
+            self._known = request.initial
+
+    def _forget(self, names: frozenset[str]) -> None:
+        """Names asked for again are sent again: the client has dropped or never had them."""
+        if any(name in self.sent for name in names):
+            self.sent = {name: frame for name, frame in self.sent.items() if name not in names}
+
+    def resend(self, names: frozenset[str]) -> None:
+        """Send `names` once more, as what depends on them was replaced at the client."""
+        self._forget(names)
+
+    def wanted(self, desired: Mapping[str, Frame]) -> Mapping[str, Frame]:
+        """Of the proxy's complete set, what this client asked for; the set itself where that is everything."""
+        if self.wildcard or (len(self.names) >= len(desired) and self.names.issuperset(desired)):
+            return desired
+        return {name: desired[name] for name in self.names if name in desired}
+
+    def next(self, desired: Mapping[str, Frame], *, removals: bool) -> Push | None:
+        """The push that brings the client to `desired`, or None; keeps what it no longer should have while not `removals`."""
+        if self.in_flight is not None:
+            return None
+        wanted = self.wanted(desired)
+        absent = self.names.difference(wanted)
+        if wanted is self.sent and not (absent - self._absent):
+            return None
+        changed = tuple(frame for name, frame in wanted.items() if self._differs(name, frame))
+        gone = self._gone(wanted, absent) if removals else ()
+        answers_first = self.nonce == 0
+        self._settle(wanted, keep=not removals)
+        if not changed and not gone and not answers_first:
+            return None
+        self._absent = absent if removals else self._absent
+        frames = tuple(self.sent.values()) if self.sotw else changed
+        return self._send(frames, () if self.sotw else gone)
+
+    def _differs(self, name: str, frame: Frame) -> bool:
+        held = self.sent.get(name)
+        if held is not None:
+            return held is not frame and held.version != frame.version
+        return self._known.get(name) != frame.version
+
+    def _gone(self, wanted: Mapping[str, Frame], absent: frozenset[str]) -> tuple[str, ...]:
+        held = {name for name in self.sent if name not in wanted} | {name for name in self._known if name not in wanted}
+        return tuple(sorted(held | (absent - self._absent)))
+
+    def _settle(self, wanted: Mapping[str, Frame], *, keep: bool) -> None:
+        extra = {name: frame for name, frame in self.sent.items() if name not in wanted} if keep else {}
+        self.sent = {**wanted, **extra} if extra else wanted
+        if not keep:
+            self._known = {}
+
+    def _send(self, frames: tuple[Frame, ...], removed: tuple[str, ...]) -> Push:
+        self.nonce += 1
+        self.in_flight = Push(self.type_url, frames, removed, str(self.nonce), self.sotw)
+        return self.in_flight
+
+    def outstanding(self, desired: Mapping[str, Frame]) -> bool:
+        """Whether the client lacks something of `desired` or has not yet answered; removals do not count."""
+        if self.in_flight is not None:
+            return True
+        wanted = self.wanted(desired)
+        return wanted is not self.sent and any(self._differs(name, frame) for name, frame in wanted.items())
+
+    def answer(self, nonce: str) -> Push | None:
+        """The push that `nonce` answers; None for a stale or foreign nonce."""
+        push = self.in_flight
+        if push is None or push.nonce != nonce:
+            return None
+        self.in_flight = None
+        return push

@@ -1,0 +1,169 @@
+"""The xDS door: ADS streams, delta and state-of-the-world, over gRPC.
+
+Requests are handed to a hub as events and its pushes are written as ready bytes, joined from frames: nothing is serialised here.
+On a door with mutual TLS a client's certificate must be the one of the namespace and service account that its node claims.
+Must not decide what a proxy gets.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Protocol
+
+import grpc
+from envoy.service.discovery.v3 import discovery_pb2 as pb
+
+from lateen.ads.messages import Push, Request
+from lateen.model.scope import Proxy
+from lateen.runtime import log, tasks
+from lateen.serve.node import NodeError, proxy_from_node
+from lateen.util.wire import join, text
+
+__all__ = ["AdsService", "Hub", "Session", "encode_delta", "encode_sotw"]
+
+_SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
+_PATIENCE = 1.0  # seconds that listeners wait for a client to ask for the endpoints of its new clusters
+_log = log.get("ads")
+
+Send = Callable[[tuple[Push, ...]], None]
+Context = Any  # grpc.aio.ServicerContext is generic in its stubs only
+Message = pb.DeltaDiscoveryRequest | pb.DiscoveryRequest
+
+
+class Session(Protocol):
+    """One connected client at the hub."""
+
+    @property
+    def waits(self) -> bool: ...
+    def on_request(self, request: Request) -> None: ...
+    def on_patience_over(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Hub(Protocol):
+    """Whoever knows what each proxy shall hold. `send` may be called at any time until `close`."""
+
+    def connect(self, proxy: Proxy, *, sotw: bool, send: Send) -> Session: ...
+
+
+class AdsService:
+    """The two ADS methods; `trust_domain` switches on the identity check (None: plaintext door)."""
+
+    def __init__(self, hub: Hub, *, trust_domain: str | None) -> None:
+        self._hub = hub
+        self._trust_domain = trust_domain
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Serve ADS on `server`."""
+        methods = {
+            "DeltaAggregatedResources": grpc.stream_stream_rpc_method_handler(
+                self._delta, request_deserializer=pb.DeltaDiscoveryRequest.FromString
+            ),
+            "StreamAggregatedResources": grpc.stream_stream_rpc_method_handler(
+                self._sotw, request_deserializer=pb.DiscoveryRequest.FromString
+            ),
+        }
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, methods),))
+
+    async def _delta(self, requests: AsyncIterator[pb.DeltaDiscoveryRequest], context: Context) -> None:
+        await self._serve(requests, context, sotw=False)
+
+    async def _sotw(self, requests: AsyncIterator[pb.DiscoveryRequest], context: Context) -> None:
+        await self._serve(requests, context, sotw=True)
+
+    async def _serve(self, requests: AsyncIterator[Message], context: Context, *, sotw: bool) -> None:
+        stream = requests.__aiter__()
+        try:
+            first = await stream.__anext__()
+        except StopAsyncIteration:
+            return
+        proxy = await self._admit(first, context)
+        outbox: asyncio.Queue[Push] = asyncio.Queue()
+        session = self._hub.connect(proxy, sotw=sotw, send=lambda pushes: [outbox.put_nowait(push) for push in pushes] and None)
+        writer = tasks.spawn(_write(outbox, context, encode_sotw if sotw else encode_delta), name=f"ads write {proxy.id}")
+        watchdog = _Patience(session)
+        try:
+            session.on_request(_request(first))
+            watchdog.look()
+            async for message in stream:
+                session.on_request(_request(message))
+                watchdog.look()
+        finally:
+            watchdog.stop()
+            session.close()
+            await tasks.cancel_all(writer)
+
+    async def _admit(self, first: Message, context: Context) -> Proxy:
+        try:
+            proxy = proxy_from_node(first.node)
+        except NodeError as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+            raise
+        if self._trust_domain is not None and (refusal := _mismatch(proxy, self._trust_domain, context.auth_context())):
+            _log.warning("xDS stream refused", node=proxy.id, reason=refusal)
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, refusal)
+        return proxy
+
+
+class _Patience:
+    """Lets a session go on when its client did not ask in time."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._timer: asyncio.TimerHandle | None = None
+
+    def look(self) -> None:
+        if not self._session.waits:
+            self.stop()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_PATIENCE, self._over)
+
+    def _over(self) -> None:
+        self._timer = None
+        self._session.on_patience_over()
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+async def _write(outbox: "asyncio.Queue[Push]", context: Context, encode: Callable[[Push], bytes]) -> None:
+    while True:
+        await context.write(encode(await outbox.get()))
+
+
+def _mismatch(proxy: Proxy, trust_domain: str, auth: dict[str, list[bytes]]) -> str | None:
+    """Why the certificate is not the node's, or None."""
+    presented = {name.decode(errors="replace") for name in auth.get("x509_subject_alternative_name", ())}
+    expected = f"spiffe://{trust_domain}/ns/{proxy.namespace}/sa/{proxy.service_account}"
+    if expected in presented:
+        return None
+    return f"node {proxy.id} needs a certificate for {expected}; this client proved {', '.join(sorted(presented)) or 'nothing'}"
+
+
+def _request(message: Message) -> Request:
+    error = message.error_detail.message if message.HasField("error_detail") else None
+    if isinstance(message, pb.DiscoveryRequest):
+        return Request(
+            type_url=message.type_url, subscribe=tuple(message.resource_names), nonce=message.response_nonce, error=error, replace=True
+        )
+    return Request(
+        type_url=message.type_url,
+        subscribe=tuple(message.resource_names_subscribe),
+        unsubscribe=tuple(message.resource_names_unsubscribe),
+        initial=dict(message.initial_resource_versions),
+        nonce=message.response_nonce,
+        error=error,
+    )
+
+
+def encode_delta(push: Push) -> bytes:
+    """A DeltaDiscoveryResponse."""
+    entries = b"".join([frame.entry for frame in push.frames])
+    return entries + text(4, push.type_url) + text(5, push.nonce) + join(6, (name.encode() for name in push.removed))
+
+
+def encode_sotw(push: Push) -> bytes:
+    """A DiscoveryResponse; its version is the nonce, as each push of a stream is a version of its own."""
+    entries = b"".join([frame.sotw_entry for frame in push.frames])
+    return text(1, push.nonce) + entries + text(4, push.type_url) + text(5, push.nonce)
