@@ -26,7 +26,7 @@ _log = log.get("ads")
 
 Send = Callable[[tuple[Push, ...]], None]
 Context = Any  # grpc.aio.ServicerContext is generic in its stubs only
-Message = pb.DeltaDiscoveryRequest | pb.DiscoveryRequest
+Message = Any  # DeltaDiscoveryRequest or DiscoveryRequest: xds-protos has no types
 
 
 class Session(Protocol):
@@ -78,7 +78,7 @@ class AdsService:
             return
         proxy = await self._admit(first, context)
         outbox: asyncio.Queue[Push] = asyncio.Queue()
-        session = self._hub.connect(proxy, sotw=sotw, send=lambda pushes: [outbox.put_nowait(push) for push in pushes] and None)
+        session = self._hub.connect(proxy, sotw=sotw, send=lambda pushes: _queue(outbox, pushes))
         writer = tasks.spawn(_write(outbox, context, encode_sotw if sotw else encode_delta), name=f"ads write {proxy.id}")
         watchdog = _Patience(session)
         try:
@@ -125,6 +125,11 @@ class _Patience:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _queue(outbox: "asyncio.Queue[Push]", pushes: tuple[Push, ...]) -> None:
+    for push in pushes:
+        outbox.put_nowait(push)
 
 
 async def _write(outbox: "asyncio.Queue[Push]", context: Context, encode: Callable[[Push], bytes]) -> None:
