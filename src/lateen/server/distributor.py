@@ -1,0 +1,103 @@
+"""Between the graph and the streams: a commit wakes the proxies it concerns, a new proxy becomes an input of the graph.
+
+Synchronous and on the event loop's thread only, so that no stream ever sees half a commit. Must not do I/O.
+"""
+
+from collections.abc import Callable
+
+from lateen.ads.fleet import Fleet
+from lateen.ads.messages import Nack, Push, Request
+from lateen.ads.stream import Stream
+from lateen.compile.world import World
+from lateen.graph import Graph
+from lateen.model.frame import Snapshot
+from lateen.model.scope import Proxy
+from lateen.xds.snapshots import Snapshots
+
+__all__ = ["Connection", "Distributor"]
+
+Send = Callable[[tuple[Push, ...]], None]
+
+
+class Distributor:
+    """Owns the commits of one graph. `on_nacks` is called when the set of refusals has changed."""
+
+    def __init__(self, graph: Graph, world: World, snapshots: Snapshots, on_nacks: Callable[[], None]) -> None:
+        self._graph = graph
+        self._world = world
+        self._snapshots = snapshots
+        self._on_nacks = on_nacks
+        self._connections: dict[str, set[Connection]] = {}
+        self.fleet = Fleet()
+
+    def commit(self) -> None:
+        """Take all staged changes and push to the proxies whose configuration they change."""
+        commit = self._graph.commit()
+        for proxy_id in self._snapshots.affected(commit):
+            for connection in tuple(self._connections.get(proxy_id, ())):
+                connection.refresh()
+
+    def connect(self, proxy: Proxy, *, sotw: bool, send: Send) -> "Connection":
+        """A proxy's new stream; what it proved and said of itself replaces what was known."""
+        self._world.proxies.set(proxy.id, proxy)
+        self.commit()
+        stream = Stream(self._snapshots.snapshot(proxy.id), sotw=sotw)
+        connection = Connection(self, proxy, stream, send)
+        self._connections.setdefault(proxy.id, set()).add(connection)
+        self.fleet.join(proxy, stream)
+        return connection
+
+    def refresh(self, connection: "Connection") -> None:
+        connection.take(self._snapshots.snapshot(connection.proxy.id))
+
+    def disconnect(self, connection: "Connection", stream: Stream) -> None:
+        """The last stream of a proxy takes the proxy out of the graph, and its scope with it."""
+        proxy = connection.proxy
+        self.fleet.leave(proxy, stream)
+        connections = self._connections[proxy.id]
+        connections.discard(connection)
+        if not connections:
+            del self._connections[proxy.id]
+            self._world.proxies.delete(proxy.id)
+            self.commit()
+        if stream.nacks:
+            self._on_nacks()
+
+    def nacks(self) -> tuple[tuple[Proxy, Nack], ...]:
+        """Every refusal that stands, with the proxy that said it."""
+        return tuple((status.proxy, nack) for status in self.fleet.status() for nack in status.nacks)
+
+    def refusals_changed(self) -> None:
+        self._on_nacks()
+
+
+class Connection:
+    """One stream of one proxy: the `Session` of `serve.grpc_ads`."""
+
+    def __init__(self, distributor: Distributor, proxy: Proxy, stream: Stream, send: Send) -> None:
+        self._distributor = distributor
+        self._stream = stream
+        self._send = send
+        self.proxy = proxy
+
+    @property
+    def waits(self) -> bool:
+        return self._stream.waits
+
+    def on_request(self, request: Request) -> None:
+        before = dict(self._stream.nacks)
+        self._send(self._stream.on_request(request))
+        if self._stream.nacks != before:
+            self._distributor.refusals_changed()
+
+    def on_patience_over(self) -> None:
+        self._send(self._stream.on_patience_over())
+
+    def refresh(self) -> None:
+        self._distributor.refresh(self)
+
+    def take(self, snapshot: Snapshot) -> None:
+        self._send(self._stream.on_snapshot(snapshot))
+
+    def close(self) -> None:
+        self._distributor.disconnect(self, self._stream)
