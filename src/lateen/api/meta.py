@@ -1,4 +1,4 @@
-"""What every object carries: its metadata, and the key that names it.
+"""What every object carries: its metadata, conditions, and the key that names it.
 
 Why: one `ObjectMeta` for all kinds, as Kubernetes has it. Must not know any kind.
 """
@@ -6,9 +6,23 @@ Why: one `ObjectMeta` for all kinds, as Kubernetes has it. Must not know any kin
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from msgspec import Struct, field
+from msgspec import field
 
-__all__ = ["Condition", "Key", "LabelSelector", "LabelSelectorRequirement", "ObjectMeta", "OwnerReference"]
+from lateen.api.base import JsonObject, Message, OpenMessage
+
+__all__ = [
+    "Condition",
+    "IstioStatus",
+    "Key",
+    "LabelSelector",
+    "LabelSelectorRequirement",
+    "ObjectMeta",
+    "OwnerReference",
+    "PolicyTargetReference",
+    "TemplateMeta",
+    "WorkloadLabels",
+    "WorkloadSelector",
+]
 
 
 class Key(NamedTuple):
@@ -23,7 +37,7 @@ class Key(NamedTuple):
         return f"{self.kind} {place}"
 
 
-class OwnerReference(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+class OwnerReference(Message, frozen=True):
     """The object this one belongs to; it goes when its owner goes."""
 
     api_version: str = ""
@@ -34,7 +48,7 @@ class OwnerReference(Struct, frozen=True, kw_only=True, rename="camel", omit_def
     block_owner_deletion: bool = False
 
 
-class ObjectMeta(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+class ObjectMeta(OpenMessage, frozen=True):
     """Kubernetes' ObjectMeta; `managedFields` and `selfLink` are left to the raw object."""
 
     name: str = ""
@@ -52,12 +66,16 @@ class ObjectMeta(Struct, frozen=True, kw_only=True, rename="camel", omit_default
     finalizers: tuple[str, ...] = ()
 
 
-class Condition(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+class TemplateMeta(ObjectMeta, frozen=True, forbid_unknown_fields=True):
+    """The metadata of a template, written by people only."""
+
+
+class Condition(OpenMessage, frozen=True):
     """One entry of `status.conditions`."""
 
     type: str = ""
     status: str = ""  # "True", "False" or "Unknown"
-    observed_generation: int = 0
+    observed_generation: int | str = 0  # proto JSON writes int64 as a string
     last_transition_time: str = ""
     last_probe_time: str = ""
     last_update_time: str = ""
@@ -65,7 +83,15 @@ class Condition(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults
     message: str = ""
 
 
-class LabelSelectorRequirement(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+class IstioStatus(OpenMessage, frozen=True):
+    """The status of all of Istio's kinds."""
+
+    conditions: tuple[Condition, ...] = ()
+    validation_messages: tuple[JsonObject, ...] = ()
+    observed_generation: int | str = 0
+
+
+class LabelSelectorRequirement(Message, frozen=True):
     """One `matchExpressions` entry; evaluate it with `util.selectors.satisfies`."""
 
     key: str = ""
@@ -73,8 +99,29 @@ class LabelSelectorRequirement(Struct, frozen=True, kw_only=True, rename="camel"
     values: tuple[str, ...] = ()
 
 
-class LabelSelector(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+class LabelSelector(Message, frozen=True):
     """Kubernetes' label selector: all labels and all expressions must hold."""
 
     match_labels: Mapping[str, str] = field(default_factory=dict)
     match_expressions: tuple[LabelSelectorRequirement, ...] = ()
+
+
+class WorkloadSelector(Message, frozen=True):
+    """Istio's selector of policies and DestinationRule (`istio.type`): labels that a workload must all have."""
+
+    match_labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class WorkloadLabels(Message, frozen=True):
+    """Istio's older selector of ServiceEntry and Sidecar (`istio.networking`), spelt `labels`."""
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class PolicyTargetReference(Message, frozen=True):
+    """The object that a policy is attached to."""
+
+    group: str = ""
+    kind: str = ""
+    name: str = ""
+    namespace: str = ""
