@@ -1,0 +1,234 @@
+"""Collections: tables of key → frozen value, and who has read what in them.
+
+Why: a commit must know which values really changed (`==`, the old object is kept) and whom that concerns.
+Must not know how values are computed (derive.py) nor in which order (commit.py).
+"""
+
+from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping
+from enum import Enum
+from types import MappingProxyType
+from typing import Final, Generic, Protocol, Self, TypeVar
+
+from lateen.util.problem import Problem
+
+__all__ = [
+    "ABSENT",
+    "Absent",
+    "Collection",
+    "GraphError",
+    "Home",
+    "Input",
+    "Join",
+    "Ordered",
+    "Reader",
+    "Source",
+    "Wide",
+]
+
+
+class GraphError(Exception):
+    """The program uses the graph wrongly (never: the data is wrong). The graph is not usable after it."""
+
+
+class Absent(Enum):
+    ABSENT = "absent"
+
+
+ABSENT: Final = Absent.ABSENT
+
+
+class Wide(Enum):
+    """What a wide read depends on: every key and value, or the set of keys alone."""
+
+    ALL = "all"
+    KEYS = "keys"
+
+
+class Ordered(Protocol):
+    """What a key must be: hashable, and sortable with the other keys of its collection."""
+
+    def __hash__(self) -> int: ...
+    def __lt__(self, other: Self, /) -> bool: ...
+
+
+K = TypeVar("K", bound=Ordered)
+V = TypeVar("V")
+V_co = TypeVar("V_co", covariant=True)
+
+
+class Reader(Protocol):
+    """Something that must run again when what it read changed."""
+
+    def wake(self) -> None: ...
+
+
+class Home:
+    """What the parts of one graph share: whether a commit is running."""
+
+    def __init__(self) -> None:
+        self.running = False
+
+    def check_idle(self, name: str) -> None:
+        if self.running:
+            raise GraphError(f"'{name}' was used directly by a function of the graph; use `read` instead")
+
+
+class Source:
+    """Anything that can be read: a collection or an index. Edges are keys, index values or `Wide`."""
+
+    kind = "source"
+
+    def __init__(self, home: Home, name: str, rank: int, parents: "tuple[Source, ...]") -> None:
+        self.name, self.rank, self._home, self._parents = name, rank, home, parents
+        self._readers: dict[object, set[Reader]] = {}
+        self._runs = 0
+        if any(parent._home is not home for parent in parents):
+            raise GraphError(f"'{name}' is built over a collection of another graph")
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.name}>"
+
+    def _remember(self, edge: object, reader: Reader) -> None:
+        self._readers.setdefault(edge, set()).add(reader)
+
+    def _forget(self, edge: object, reader: Reader) -> None:
+        readers = self._readers[edge]
+        readers.discard(reader)
+        if not readers:
+            del self._readers[edge]
+
+    def _wake(self, edge: object) -> None:
+        for reader in self._readers.get(edge, ()):
+            reader.wake()
+
+    def _settle(self) -> frozenset[Ordered]:
+        """Take this commit's changes over and say which keys changed; an index settles with its collection."""
+        return frozenset()
+
+    def _problems(self) -> Iterable[tuple[Ordered, tuple[Problem, ...]]]:
+        """The problems by key, sorted."""
+        return ()
+
+
+class Collection(Source, Generic[K, V_co]):
+    """A table that others can read. Compared by identity; iterates its keys, sorted."""
+
+    kind = "collection"
+
+    def __init__(self, home: Home, name: str, rank: int, parents: tuple[Source, ...] = ()) -> None:
+        super().__init__(home, name, rank, parents)
+        self._data: dict[K, V_co] = {}
+        self._followers: list[Callable[[frozenset[K]], None]] = []
+        self._sorted: tuple[K, ...] | None = None
+        self._view: Mapping[K, V_co] | None = None
+
+    def get(self, key: K) -> V_co | None:
+        self._home.check_idle(self.name)
+        return self._data.get(key)
+
+    def __getitem__(self, key: K) -> V_co:
+        self._home.check_idle(self.name)
+        return self._data[key]
+
+    def __contains__(self, key: K) -> bool:
+        self._home.check_idle(self.name)
+        return key in self._data
+
+    def __len__(self) -> int:
+        self._home.check_idle(self.name)
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[K]:
+        self._home.check_idle(self.name)
+        return iter(self._keys())
+
+    def items(self) -> ItemsView[K, V_co]:
+        """Every key and value as of the last commit, sorted by key; later commits do not change it."""
+        self._home.check_idle(self.name)
+        return self._all().items()
+
+    def _keys(self) -> tuple[K, ...]:
+        if self._sorted is None:
+            self._sorted = tuple(sorted(self._data))
+        return self._sorted
+
+    def _all(self) -> Mapping[K, V_co]:
+        if self._view is None:
+            self._view = MappingProxyType({key: self._data[key] for key in self._keys()})
+        return self._view
+
+    def _recompute(self) -> Iterable[tuple[K, V_co | Absent]]:
+        """The keys that may have changed, each with its new value."""
+        raise NotImplementedError
+
+    def _settle(self) -> frozenset[K]:
+        changed, other_keys = [], False
+        for key, new in self._recompute():
+            old = self._data.get(key, ABSENT)
+            if new is old or new == old:
+                continue
+            changed.append(key)
+            other_keys = other_keys or new is ABSENT or old is ABSENT
+            if new is ABSENT:
+                del self._data[key]
+            else:
+                self._data[key] = new
+        return self._announce(frozenset(changed), other_keys) if changed else frozenset()
+
+    def _announce(self, changed: frozenset[K], other_keys: bool) -> frozenset[K]:
+        self._view = None
+        if other_keys:
+            self._sorted = None
+            self._wake(Wide.KEYS)
+        self._wake(Wide.ALL)
+        for key in changed & self._readers.keys():
+            self._wake(key)
+        for follow in self._followers:
+            follow(changed)
+        return changed
+
+
+class Input(Collection[K, V]):
+    """A collection filled from outside. Changes are staged; the next commit takes them over."""
+
+    kind = "input"
+
+    def __init__(self, home: Home, name: str, rank: int) -> None:
+        super().__init__(home, name, rank)
+        self._staged: dict[K, V | Absent] = {}
+
+    def set(self, key: K, value: V) -> None:
+        self._home.check_idle(self.name)
+        self._staged[key] = value
+
+    def delete(self, key: K) -> None:
+        """Deleting a key that is not there does nothing."""
+        self._home.check_idle(self.name)
+        self._staged[key] = ABSENT
+
+    def replace(self, values: Mapping[K, V]) -> None:
+        """Make `values` the whole content."""
+        self._home.check_idle(self.name)
+        self._staged = {**dict.fromkeys(self._data, ABSENT), **values}
+
+    def _recompute(self) -> Iterable[tuple[K, V | Absent]]:
+        staged, self._staged = self._staged, {}
+        return staged.items()
+
+
+class Join(Collection[K, V_co]):
+    """The union of collections; where two hold one key, the earlier wins."""
+
+    kind = "join"
+
+    def __init__(self, home: Home, name: str, rank: int, parents: tuple[Collection[K, V_co], ...]) -> None:
+        super().__init__(home, name, rank, parents)
+        self._tables = tuple(parent._data for parent in parents)
+        self._dirty: set[K] = set().union(*self._tables)
+        for parent in parents:
+            parent._followers.append(self._dirty.update)
+
+    def _recompute(self) -> Iterable[tuple[K, V_co | Absent]]:
+        dirty = tuple(self._dirty)
+        self._dirty.clear()
+        return [(key, next((table[key] for table in self._tables if key in table), ABSENT)) for key in dirty]

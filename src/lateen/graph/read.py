@@ -1,0 +1,66 @@
+"""The only way a function of the graph sees other collections; each read is recorded, also one that found nothing.
+
+Why: what a function read is exactly what must make it run again. Must not be kept beyond the call it was made for.
+"""
+
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
+
+from lateen.graph.collection import Collection, GraphError, Home, Ordered, Source, Wide
+from lateen.graph.index import Index
+
+__all__ = ["Edge", "Read"]
+
+K = TypeVar("K", bound=Ordered)
+V = TypeVar("V")
+I = TypeVar("I", bound=Hashable)  # noqa: E741 (an index's value, as in the README)
+
+Edge = tuple[Source, object]
+
+
+class Read:
+    """The `read` argument of one call of one function."""
+
+    __slots__ = ("_edges", "_home", "_name", "_open", "_rank")
+
+    def __init__(self, home: Home, name: str, rank: int) -> None:
+        self._home, self._name, self._rank = home, name, rank
+        self._edges: set[Edge] = set()
+        self._open = True
+
+    def get(self, collection: Collection[K, V], key: K) -> V | None:
+        """The key's value, or None; depends on that key alone."""
+        self._record(collection, key)
+        return collection._data.get(key)
+
+    def by_index(self, index: Index[I, K, V], value: I) -> Mapping[K, V]:
+        """What the index has under a value, sorted by key; depends on that value alone."""
+        self._record(index, value)
+        return index._group(value)
+
+    def all(self, collection: Collection[K, V]) -> Mapping[K, V]:
+        """Everything, sorted by key. Wide: runs again on every change of the collection."""
+        self._record(collection, Wide.ALL)
+        return collection._all()
+
+    def keys(self, collection: Collection[K, V]) -> tuple[K, ...]:
+        """The keys, sorted. Wide on the set of keys: runs again when one comes or goes."""
+        self._record(collection, Wide.KEYS)
+        return collection._keys()
+
+    def close(self) -> set[Edge]:
+        """End the call; what it read."""
+        self._open = False
+        return self._edges
+
+    def _record(self, source: Source, edge: object) -> None:
+        if source.rank >= self._rank:
+            raise GraphError(
+                f"'{self._name}' read '{source.name}', which is created after it (or is itself): a function may read "
+                f"only what was created before its own collection. Create '{source.name}' first"
+            )
+        if source._home is not self._home:
+            raise GraphError(f"'{self._name}' read '{source.name}', which belongs to another graph")
+        if not self._open:
+            raise GraphError(f"'{self._name}' read '{source.name}' after its call had ended (a lazy result?)")
+        self._edges.add((source, edge))
