@@ -5,7 +5,7 @@ Why: the API keeps durations as written; who computes with them reads them here,
 
 import re
 
-__all__ = ["HOUR", "MICROSECOND", "MILLISECOND", "MINUTE", "SECOND", "format", "parse"]
+__all__ = ["HOUR", "MICROSECOND", "MILLISECOND", "MINUTE", "SECOND", "parse", "to_text"]
 
 MICROSECOND = 1_000
 MILLISECOND = 1_000_000
@@ -38,7 +38,7 @@ def parse(text: str) -> int:
     return sign * total
 
 
-def format(nanoseconds: int) -> str:
+def to_text(nanoseconds: int) -> str:
     """The duration as protobuf JSON writes it, without trailing zeros: `1.5s`, `0.1s`, `90s`."""
     sign = "-" if nanoseconds < 0 else ""
     seconds, rest = divmod(abs(nanoseconds), SECOND)

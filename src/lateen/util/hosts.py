@@ -20,7 +20,7 @@ def matches(pattern: str, host: str) -> bool:
     `*` covers all; `*.x` covers `a.x`, `a.b.x` and `*.b.x`, not `x` itself; an exact pattern covers only itself.
     """
     pattern, host = pattern.lower(), host.lower()
-    if pattern == host or pattern == "*":
+    if pattern in (host, "*"):
         return True
     return pattern.startswith("*") and len(host) > len(pattern) - 1 and host.endswith(pattern[1:])
 

@@ -48,6 +48,6 @@ def test_a_duration_beyond_protobuf_is_refused() -> None:
 
 @given(st.integers(min_value=-(10**20), max_value=10**20))
 def test_what_is_written_reads_back(nanoseconds: int) -> None:
-    """`format` and `parse` are inverse."""
-    assert durations.parse(durations.format(nanoseconds)) == nanoseconds
-    assert durations.format(1_500_000_000) == "1.5s"
+    """`to_text` and `parse` are inverse."""
+    assert durations.parse(durations.to_text(nanoseconds)) == nanoseconds
+    assert durations.to_text(1_500_000_000) == "1.5s"

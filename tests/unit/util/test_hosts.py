@@ -24,7 +24,7 @@ from lateen.util import hosts
         ("a.x", "*.x", False),
     ],
 )
-def test_a_pattern_covers_itself_and_what_is_below_its_wildcard(pattern: str, host: str, expected: bool) -> None:
+def test_a_pattern_covers_itself_and_what_is_below_its_wildcard(pattern: str, host: str, *, expected: bool) -> None:
     """`*.x` stands for every name below x, never for x itself."""
     assert hosts.matches(pattern, host) is expected
 

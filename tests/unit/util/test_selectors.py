@@ -29,7 +29,7 @@ def test_every_label_of_the_selector_must_be_there() -> None:
         ("Nonsense", (), False, False, False),
     ],
 )
-def test_match_expressions(operator: str, values: tuple[str, ...], present: bool, other: bool, absent: bool) -> None:
+def test_match_expressions(operator: str, values: tuple[str, ...], *, present: bool, other: bool, absent: bool) -> None:
     """NotIn and DoesNotExist hold where the label is absent; an unknown operator never holds."""
     requirement = [Requirement("version", operator, values)]
     assert satisfies(requirement, {"version": "v1"}) is present

@@ -1,0 +1,208 @@
+"""The one table of kinds: how each is called, which versions it has, which type holds it.
+
+Why: discovery, storage, decoding, printing and the command line must agree on names. Must not know how any is used.
+A kind without a type is stored and served, but nothing in the mesh reads it.
+"""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from msgspec import Struct
+
+from lateen.api import core, networking, security
+
+__all__ = ["ISTIO_GROUPS", "KINDS", "Column", "KindInfo", "by_api", "by_kind", "by_plural", "lookup"]
+
+StructType = type[Struct]  # spelt out here: inside KindInfo, `type` is a field
+
+ISTIO_GROUPS = frozenset({"networking.istio.io", "security.istio.io", "telemetry.istio.io", "extensions.istio.io"})
+
+
+class Column(Struct, frozen=True):
+    """A column that `get` prints for a custom kind, as its CustomResourceDefinition says."""
+
+    name: str
+    jsonpath: str
+    type: Literal["string", "date", "integer"] = "string"
+    priority: int = 0  # 1: only with -o wide
+
+
+class KindInfo(Struct, frozen=True, kw_only=True):
+    """All names of one kind; `kind` is unique in the table, so it can stand in an object's key."""
+
+    kind: str
+    group: str
+    versions: tuple[str, ...]  # the first is preferred
+    plural: str
+    singular: str
+    short_names: tuple[str, ...] = ()
+    namespaced: bool = True
+    type: StructType | None = None
+    columns: tuple[Column, ...] = ()
+    categories: tuple[str, ...] = ()
+    storage_version: str = ""  # "" is the first of `versions`
+
+    @property
+    def api_version(self) -> str:
+        """The preferred `apiVersion`: `v1`, `networking.istio.io/v1`."""
+        return self.api_version_of(self.versions[0])
+
+    def api_version_of(self, version: str) -> str:
+        """The `apiVersion` of one of the versions."""
+        return f"{self.group}/{version}" if self.group else version
+
+    @property
+    def is_istio(self) -> bool:
+        """Istio's own, whose JSON is protobuf's."""
+        return self.group in ISTIO_GROUPS
+
+
+_AGE = Column("Age", ".metadata.creationTimestamp", "date")
+
+
+def _core(kind: str, plural: str, *short: str, type: StructType | None = None, **more: bool) -> KindInfo:  # noqa: A002
+    return _kube("", kind, plural, *short, type=type, **more)
+
+
+def _kube(
+    group: str,
+    kind: str,
+    plural: str,
+    *short: str,
+    type: StructType | None = None,  # noqa: A002  the field's name
+    all: bool = False,  # noqa: A002  kubectl's name of the category
+    namespaced: bool = True,
+) -> KindInfo:
+    return KindInfo(
+        kind=kind,
+        group=group,
+        versions=("v1",),
+        plural=plural,
+        singular=kind.lower(),
+        short_names=short,
+        namespaced=namespaced,
+        type=type,
+        categories=("all",) if all else (),
+    )
+
+
+def _istio(
+    group: str,
+    kind: str,
+    plural: str,
+    *short: str,
+    versions: tuple[str, ...] = ("v1", "v1beta1"),
+    type: StructType | None = None,  # noqa: A002
+    columns: Iterable[Column] = (),
+    storage_version: str = "",
+) -> KindInfo:
+    return KindInfo(
+        kind=kind,
+        group=f"{group}.istio.io",
+        versions=versions,
+        plural=plural,
+        singular=kind.lower(),
+        short_names=short,
+        type=type,
+        columns=tuple(columns),
+        categories=("istio-io", f"{group}-istio-io"),
+        storage_version=storage_version,
+    )
+
+
+_THREE = ("v1", "v1beta1", "v1alpha3")
+
+KINDS: tuple[KindInfo, ...] = (
+    _core("Namespace", "namespaces", "ns", type=core.Namespace, namespaced=False),
+    _core("Node", "nodes", "no", type=core.Node, namespaced=False),
+    _core("Pod", "pods", "po", type=core.Pod, all=True),
+    _core("Service", "services", "svc", type=core.Service, all=True),
+    _core("ServiceAccount", "serviceaccounts", "sa", type=core.ServiceAccount),
+    _core("Secret", "secrets", type=core.Secret),
+    _core("ConfigMap", "configmaps", "cm", type=core.ConfigMap),
+    _core("Event", "events", "ev", type=core.Event),
+    _core("Endpoints", "endpoints", "ep"),
+    _kube("apps", "Deployment", "deployments", "deploy", type=core.Deployment, all=True),
+    _kube("apps", "ReplicaSet", "replicasets", "rs", type=core.ReplicaSet, all=True),
+    _kube("discovery.k8s.io", "EndpointSlice", "endpointslices", type=core.EndpointSlice),
+    _istio(
+        "networking",
+        "VirtualService",
+        "virtualservices",
+        "vs",
+        versions=_THREE,
+        type=networking.VirtualService,
+        columns=(Column("Gateways", ".spec.gateways"), Column("Hosts", ".spec.hosts"), _AGE),
+    ),
+    _istio(
+        "networking",
+        "DestinationRule",
+        "destinationrules",
+        "dr",
+        versions=_THREE,
+        type=networking.DestinationRule,
+        columns=(Column("Host", ".spec.host"), _AGE),
+    ),
+    _istio("networking", "Gateway", "gateways", "gw", versions=_THREE, type=networking.Gateway),
+    _istio(
+        "networking",
+        "ServiceEntry",
+        "serviceentries",
+        "se",
+        versions=_THREE,
+        type=networking.ServiceEntry,
+        columns=(
+            Column("Hosts", ".spec.hosts"),
+            Column("Location", ".spec.location"),
+            Column("Resolution", ".spec.resolution"),
+            _AGE,
+        ),
+    ),
+    _istio(
+        "networking",
+        "WorkloadEntry",
+        "workloadentries",
+        "we",
+        versions=_THREE,
+        type=networking.WorkloadEntry,
+        columns=(_AGE, Column("Address", ".spec.address")),
+    ),
+    _istio("networking", "Sidecar", "sidecars", versions=_THREE, type=networking.Sidecar),
+    _istio(
+        "security",
+        "PeerAuthentication",
+        "peerauthentications",
+        "pa",
+        type=security.PeerAuthentication,
+        columns=(Column("Mode", ".spec.mtls.mode"), _AGE),
+    ),
+)
+
+_BY_KIND = {info.kind: info for info in KINDS}
+_BY_PLURAL = {(info.group, info.plural): info for info in KINDS}
+_BY_API = {(info.api_version_of(version), info.kind): info for info in KINDS for version in info.versions}
+_BY_WORD: dict[str, KindInfo] = {}
+for _info in KINDS:
+    for _word in (_info.plural, _info.singular, *_info.short_names):
+        for _spelling in (_word, f"{_word}.{_info.group}") if _info.group else (_word,):
+            _BY_WORD.setdefault(_spelling, _info)
+
+
+def by_kind(kind: str) -> KindInfo | None:
+    """The kind with this unique name."""
+    return _BY_KIND.get(kind)
+
+
+def by_plural(group: str, plural: str) -> KindInfo | None:
+    """The kind that a URL names."""
+    return _BY_PLURAL.get((group, plural))
+
+
+def by_api(api_version: str, kind: str) -> KindInfo | None:
+    """The kind that an object's `apiVersion` and `kind` name, in any of its versions."""
+    return _BY_API.get((api_version, kind))
+
+
+def lookup(word: str) -> KindInfo | None:
+    """The kind a person means: plural, singular, short name or Kind, also `plural.group`; in any case."""
+    return _BY_WORD.get(word.lower())
