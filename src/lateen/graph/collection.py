@@ -9,6 +9,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final, Generic, Protocol, Self, TypeVar
 
+from lateen.graph.failure import FAILED, failure
 from lateen.util.problem import Problem
 
 __all__ = [
@@ -19,11 +20,16 @@ __all__ = [
     "Home",
     "Input",
     "Join",
+    "K",
     "Ordered",
+    "Problems",
     "Reader",
     "Source",
+    "V",
     "Wide",
 ]
+
+Problems = tuple[Problem, ...]
 
 
 class GraphError(Exception):
@@ -63,14 +69,18 @@ class Reader(Protocol):
 
 
 class Home:
-    """What the parts of one graph share: whether a commit is running."""
+    """What the parts of one graph share: whether a commit is running (for ever, if it raised), and its runs by name."""
 
     def __init__(self) -> None:
         self.running = False
+        self.runs: dict[str, int] = {}
 
     def check_idle(self, name: str) -> None:
         if self.running:
-            raise GraphError(f"'{name}' was used directly by a function of the graph; use `read` instead")
+            raise GraphError(
+                f"'{name}' was used inside a function of the graph, which may use only its `read` argument; or after a "
+                "commit that raised: build a new graph then"
+            )
 
 
 class Source:
@@ -81,7 +91,7 @@ class Source:
     def __init__(self, home: Home, name: str, rank: int, parents: "tuple[Source, ...]") -> None:
         self.name, self.rank, self._home, self._parents = name, rank, home, parents
         self._readers: dict[object, set[Reader]] = {}
-        self._runs = 0
+        self._problems: dict[Ordered, Problems] = {}
         if any(parent._home is not home for parent in parents):
             raise GraphError(f"'{name}' is built over a collection of another graph")
 
@@ -101,13 +111,21 @@ class Source:
         for reader in self._readers.get(edge, ()):
             reader.wake()
 
+    def _report(self, key: Ordered, problems: Problems) -> None:
+        """Make these the key's problems."""
+        if problems:
+            self._problems[key] = problems
+        else:
+            self._problems.pop(key, None)
+
+    def _fail(self, key: Ordered, error: Exception) -> None:
+        """Add what the key's function raised to the problems of its last good result."""
+        good = (problem for problem in self._problems.get(key, ()) if problem.code != FAILED)
+        self._problems[key] = (*good, failure(self.name, key, error))
+
     def _settle(self) -> frozenset[Ordered]:
         """Take this commit's changes over and say which keys changed; an index settles with its collection."""
         return frozenset()
-
-    def _problems(self) -> Iterable[tuple[Ordered, tuple[Problem, ...]]]:
-        """The problems by key, sorted."""
-        return ()
 
 
 class Collection(Source, Generic[K, V_co]):

@@ -10,17 +10,13 @@ from typing import TypeVar, cast
 
 from msgspec import Struct
 
-from lateen.graph.collection import Collection, GraphError, Home, Input, Join, Ordered, Source
-from lateen.graph.derive import Many, One, Problems
+from lateen.graph.collection import Collection, GraphError, Home, Input, Join, K, Ordered, Problems, Source, V
+from lateen.graph.derive import K2, Many, One, R
 from lateen.graph.index import I, Index
 from lateen.graph.read import Read
 
 __all__ = ["Commit", "Graph"]
 
-K = TypeVar("K", bound=Ordered)
-K2 = TypeVar("K2", bound=Ordered)
-V = TypeVar("V")
-R = TypeVar("R")
 S = TypeVar("S", bound=Source)
 
 
@@ -45,7 +41,6 @@ class Graph:
         self._sources: dict[str, Source] = {}
         self._unit: Collection[tuple[()], None] = Collection(self._home, "unit", -1)
         self._unit._data[()] = None
-        self._broken: Exception | None = None
 
     def input(self, name: str) -> Input[K, V]:
         return self._add(Input(self._home, name, len(self._sources)))
@@ -77,37 +72,24 @@ class Graph:
     def commit(self) -> Commit:
         """Take over all staged changes and run every node that they concern, once."""
         self._home.check_idle("commit")
-        if self._broken is not None:
-            raise GraphError(f"an earlier commit was broken off, build a new graph: {self._broken}")
-        self._home.running = True
-        try:
-            changed = {source: keys for source in self._sources.values() if (keys := source._settle())}
-        except Exception as error:
-            self._broken = error
-            raise
-        finally:
-            self._home.running = False
+        self._home.running, self._home.runs = True, {}
+        changed = {source: keys for source in self._sources.values() if (keys := source._settle())}
+        self._home.running = False
         self.revision += 1
-        self.counters = self._count()
+        self.counters = MappingProxyType(self._home.runs)
         return Commit(self.revision, MappingProxyType(changed))
 
     def problems(self) -> Mapping[tuple[str, Ordered], Problems]:
         """All problems of the last runs, by collection and key, sorted."""
-        return MappingProxyType(
-            {
-                (name, key): problems
-                for name in sorted(self._sources)
-                for key, problems in self._sources[name]._problems()
-            }
-        )
-
-    def _count(self) -> Mapping[str, int]:
-        runs = {name: source._runs for name, source in self._sources.items() if source._runs}
-        for name in runs:
-            self._sources[name]._runs = 0
-        return MappingProxyType(runs)
+        found = {
+            (name, key): source._problems[key]
+            for name, source in sorted(self._sources.items())
+            for key in sorted(source._problems)
+        }
+        return MappingProxyType(found)
 
     def _add(self, source: S) -> S:
+        self._home.check_idle(source.name)
         if source.name in self._sources:
             raise GraphError(f"there are two collections named '{source.name}'; names must be unique in a graph")
         self._sources[source.name] = source

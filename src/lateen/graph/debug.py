@@ -7,6 +7,7 @@ Must not print values or problems: values may be large or secret, problems are `
 from lateen.graph.collection import Collection, Ordered, Source, Wide
 from lateen.graph.commit import Graph
 from lateen.graph.derive import Derived, Node
+from lateen.graph.failure import FAILED
 from lateen.graph.index import Index
 
 __all__ = ["dump"]
@@ -27,13 +28,19 @@ def _source(source: Source) -> dict[str, object]:
     if isinstance(source, Collection):
         shown["size"] = len(source)
     if isinstance(source, Index):
-        shown["groups"] = {_text(value): len(keys) for value, keys in source._members.items()}
+        shown["groups"] = dict(sorted((_text(value), len(keys)) for value, keys in source._members.items()))
     if isinstance(source, Derived):
         nodes = [source._nodes[key] for key in sorted(source._nodes)]
         shown["wide"] = sum(any(isinstance(edge, Wide) for _, edge in node.edges) for node in nodes)
-        shown["failing"] = [_text(key) for key in sorted(source._failures)]
+        shown["failing"] = [
+            _text(key) for key in sorted(source._problems) if any(p.code == FAILED for p in source._problems[key])
+        ]
         shown["nodes"] = [_node(node) for node in nodes]
     return shown
+
+
+def _fails(source: Source, key: Ordered) -> bool:
+    return any(problem.code == FAILED for problem in source._problems[key])
 
 
 def _node(node: Node[Ordered]) -> dict[str, object]:

@@ -8,19 +8,14 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, TypeVar
 
-from lateen.graph.collection import ABSENT, Absent, Collection, GraphError, Ordered
-from lateen.graph.failure import failure
+from lateen.graph.collection import ABSENT, Absent, Collection, GraphError, K, Ordered, Problems, V
 from lateen.graph.read import Edge, Read
-from lateen.util.problem import Problem
 
-__all__ = ["Derived", "Many", "Node", "One", "Problems"]
+__all__ = ["K2", "Derived", "Many", "Node", "One", "R"]
 
-K = TypeVar("K", bound=Ordered)
 K2 = TypeVar("K2", bound=Ordered)
-V = TypeVar("V")
 R = TypeVar("R")
 Out = TypeVar("Out")
-Problems = tuple[Problem, ...]
 Function = Callable[[Read, K, V], tuple[Out, Problems]]
 
 
@@ -31,44 +26,39 @@ class Node(Generic[K]):
 
     def __init__(self, key: K, dirty: set[K]) -> None:
         self.key, self._dirty = key, dirty
-        self.edges: set[Edge] = set()
+        self.edges: tuple[Edge, ...] = ()
 
     def wake(self) -> None:
         self._dirty.add(self.key)
 
-    def rewire(self, edges: set[Edge]) -> None:
+    def rewire(self, edges: tuple[Edge, ...]) -> None:
         """Depend on these reads and on no earlier ones."""
         if edges == self.edges:
             return
-        for source, edge in self.edges - edges:
+        before, after = set(self.edges), set(edges)
+        for source, edge in before - after:
             source._forget(edge, self)
-        for source, edge in edges - self.edges:
+        for source, edge in after - before:
             source._remember(edge, self)
         self.edges = edges
 
 
 class Derived(Collection[K2, R], Generic[K, V, K2, R, Out]):
-    """What One and Many share: which nodes must run, running them, their problems."""
+    """What One and Many share: which nodes must run, and running them."""
 
     def __init__(self, over: Collection[K, V], name: str, rank: int, fn: Function[K, V, Out]) -> None:
         super().__init__(over._home, name, rank, (over,))
         self._items, self._fn = over._data, fn
         self._nodes: dict[K, Node[K]] = {}
         self._dirty: set[K] = set(over._data)
-        self._reported: dict[K, Problems] = {}
-        self._failures: dict[K, Problem] = {}
         over._followers.append(self._dirty.update)
 
     def _keep(self, key: K, result: Out) -> Out:
         """The result as it is to be kept; may raise when it has the wrong shape."""
-        return result
-
-    def _accept(self, key: K, result: Out) -> Iterable[tuple[K2, R | Absent]]:
-        """Take over a node's result; the output keys that it may change."""
         raise NotImplementedError
 
-    def _remove(self, key: K) -> Iterable[tuple[K2, R | Absent]]:
-        """Take back all that a node has put out."""
+    def _accept(self, key: K, result: Out | None) -> Iterable[tuple[K2, R | Absent]]:
+        """Take over a node's result, None when the node is gone; the outputs that this may change."""
         raise NotImplementedError
 
     def _recompute(self) -> Iterable[tuple[K2, R | Absent]]:
@@ -77,7 +67,7 @@ class Derived(Collection[K2, R], Generic[K, V, K2, R, Out]):
         changes: dict[K2, R | Absent] = {}
         for key in dirty:
             item = self._items.get(key, ABSENT)
-            changes.update(self._run(key, item) if item is not ABSENT else self._drop(key))
+            changes.update(self._drop(key) if item is ABSENT else self._run(key, item))
         return changes.items()
 
     def _run(self, key: K, item: V) -> Iterable[tuple[K2, R | Absent]]:
@@ -85,38 +75,26 @@ class Derived(Collection[K2, R], Generic[K, V, K2, R, Out]):
         if node is None:
             node = self._nodes[key] = Node(key, self._dirty)
         read = Read(self._home, self.name, self.rank)
-        self._runs += 1
+        self._home.runs[self.name] = self._home.runs.get(self.name, 0) + 1
         try:
             result, problems = self._fn(read, key, item)
-            kept, reported = self._keep(key, result), tuple(problems)
+            kept = self._keep(key, result)
+            self._report(key, tuple(problems))
         except GraphError:
             raise
         except Exception as error:
-            self._failures[key] = failure(self.name, key, error)
-            node.rewire(read.close())
+            self._fail(key, error)
             return ()
-        node.rewire(read.close())
-        self._clear_problems(key)
-        if reported:
-            self._reported[key] = reported
+        finally:
+            node.rewire(read.close())
         return self._accept(key, kept)
 
     def _drop(self, key: K) -> Iterable[tuple[K2, R | Absent]]:
-        self._clear_problems(key)
-        node = self._nodes.pop(key, None)
-        if node is None:
+        if key not in self._nodes:
             return ()
-        node.rewire(set())
-        return self._remove(key)
-
-    def _clear_problems(self, key: K) -> None:
-        self._reported.pop(key, None)
-        self._failures.pop(key, None)
-
-    def _problems(self) -> Iterable[tuple[Ordered, Problems]]:
-        for key in sorted(self._reported.keys() | self._failures.keys()):
-            failed = self._failures.get(key)
-            yield key, (*self._reported.get(key, ()), *(() if failed is None else (failed,)))
+        self._nodes.pop(key).rewire(())
+        self._report(key, ())
+        return self._accept(key, None)
 
 
 class One(Derived[K, V, K, R, R | None]):
@@ -124,11 +102,11 @@ class One(Derived[K, V, K, R, R | None]):
 
     kind = "one"
 
+    def _keep(self, key: K, result: R | None) -> R | None:
+        return result
+
     def _accept(self, key: K, result: R | None) -> Iterable[tuple[K, R | Absent]]:
         return ((key, ABSENT if result is None else result),)
-
-    def _remove(self, key: K) -> Iterable[tuple[K, R | Absent]]:
-        return ((key, ABSENT),)
 
 
 class Many(Derived[K, V, K2, R, Mapping[K2, R]]):
@@ -150,22 +128,17 @@ class Many(Derived[K, V, K2, R, Mapping[K2, R]]):
             return old
         return {out: old[out] if out in old and old[out] == value else value for out, value in result.items()}
 
-    def _accept(self, key: K, result: Mapping[K2, R]) -> Iterable[tuple[K2, R | Absent]]:
-        old = self._outputs.get(key, {})
-        if result is old:
-            return []
-        self._outputs[key] = result
-        for out in old.keys() - result.keys():
+    def _accept(self, key: K, result: Mapping[K2, R] | None) -> Iterable[tuple[K2, R | Absent]]:
+        old, new = self._outputs.pop(key, {}), result or {}
+        if new:
+            self._outputs[key] = new
+        if new is old:
+            return ()
+        for out in old.keys() - new.keys():
             self._unclaim(out, key)
-        for out in result.keys() - old.keys():
+        for out in new.keys() - old.keys():
             insort(self._claims.setdefault(out, []), key)
-        return [(out, self._winner(out)) for out in old.keys() | result.keys()]
-
-    def _remove(self, key: K) -> Iterable[tuple[K2, R | Absent]]:
-        outputs = self._outputs.pop(key, {})
-        for out in outputs:
-            self._unclaim(out, key)
-        return [(out, self._winner(out)) for out in outputs]
+        return [(out, self._winner(out)) for out in old.keys() | new.keys()]
 
     def _unclaim(self, out: K2, key: K) -> None:
         claims = self._claims[out]

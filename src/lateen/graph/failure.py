@@ -6,7 +6,9 @@ Must not keep the exception: its traceback would hold the values alive.
 
 from lateen.util.problem import Problem
 
-__all__ = ["failure"]
+__all__ = ["FAILED", "failure"]
+
+FAILED = "internal"
 
 
 def failure(name: str, key: object, error: Exception) -> Problem:
@@ -16,7 +18,7 @@ def failure(name: str, key: object, error: Exception) -> Problem:
         trace = trace.tb_next
     where = "" if trace is None else f" in {trace.tb_frame.f_code.co_qualname}, line {trace.tb_lineno}"
     return Problem(
-        code="internal",
+        code=FAILED,
         message=f"computing '{name}' for {key!r} raised {type(error).__name__}: {error}{where}. Its last good result "
         "stays in use. This is a defect of Lateen: please report it with this message",
     )

@@ -8,15 +8,11 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
-from lateen.graph.collection import ABSENT, Collection, GraphError, Ordered, Source
-from lateen.graph.failure import failure
-from lateen.util.problem import Problem
+from lateen.graph.collection import ABSENT, Collection, GraphError, K, Source, V
 
-__all__ = ["Index"]
+__all__ = ["I", "Index"]
 
 I = TypeVar("I", bound=Hashable)  # noqa: E741 (an index's value, as in the README)
-K = TypeVar("K", bound=Ordered)
-V = TypeVar("V")
 
 
 class Index(Source, Generic[I, K, V]):
@@ -30,7 +26,6 @@ class Index(Source, Generic[I, K, V]):
         self._values: dict[K, tuple[I, ...]] = {}
         self._members: dict[I, set[K]] = {}
         self._groups: dict[I, Mapping[K, V]] = {}
-        self._failures: dict[K, Problem] = {}
         over._followers.append(self._follow)
         self._follow(frozenset(over._data))
 
@@ -53,34 +48,30 @@ class Index(Source, Generic[I, K, V]):
             after = self._values_of(key, before)
             if after:
                 self._values[key] = after
-            self._move(key, before, after)
+            for value in before:
+                if value not in after:
+                    self._leave(value, key)
+            for value in after:
+                self._members.setdefault(value, set()).add(key)
             touched.update(before, after)
         for value in touched:
             self._groups.pop(value, None)
             self._wake(value)
 
     def _values_of(self, key: K, before: tuple[I, ...]) -> tuple[I, ...]:
-        self._failures.pop(key, None)
         member = self._data.get(key, ABSENT)
-        if member is ABSENT:
-            return ()
         try:
-            return tuple(dict.fromkeys(self._fn(key, member)))
+            values = () if member is ABSENT else tuple(dict.fromkeys(self._fn(key, member)))
         except GraphError:
             raise
         except Exception as error:
-            self._failures[key] = failure(self.name, key, error)
+            self._fail(key, error)
             return before
+        self._report(key, ())
+        return values
 
-    def _move(self, key: K, before: tuple[I, ...], after: tuple[I, ...]) -> None:
-        if before == after:
-            return
-        for value in before:
-            self._members[value].discard(key)
-            if not self._members[value]:
-                del self._members[value]
-        for value in after:
-            self._members.setdefault(value, set()).add(key)
-
-    def _problems(self) -> Iterable[tuple[Ordered, tuple[Problem, ...]]]:
-        return [(key, (self._failures[key],)) for key in sorted(self._failures)]
+    def _leave(self, value: I, key: K) -> None:
+        members = self._members[value]
+        members.discard(key)
+        if not members:
+            del self._members[value]

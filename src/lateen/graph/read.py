@@ -3,17 +3,12 @@
 Why: what a function read is exactly what must make it run again. Must not be kept beyond the call it was made for.
 """
 
-from collections.abc import Hashable, Mapping
-from typing import TypeVar
+from collections.abc import Mapping
 
-from lateen.graph.collection import Collection, GraphError, Home, Ordered, Source, Wide
-from lateen.graph.index import Index
+from lateen.graph.collection import Collection, GraphError, Home, K, Source, V, Wide
+from lateen.graph.index import I, Index
 
 __all__ = ["Edge", "Read"]
-
-K = TypeVar("K", bound=Ordered)
-V = TypeVar("V")
-I = TypeVar("I", bound=Hashable)  # noqa: E741 (an index's value, as in the README)
 
 Edge = tuple[Source, object]
 
@@ -25,7 +20,7 @@ class Read:
 
     def __init__(self, home: Home, name: str, rank: int) -> None:
         self._home, self._name, self._rank = home, name, rank
-        self._edges: set[Edge] = set()
+        self._edges: dict[Edge, None] = {}
         self._open = True
 
     def get(self, collection: Collection[K, V], key: K) -> V | None:
@@ -48,10 +43,10 @@ class Read:
         self._record(collection, Wide.KEYS)
         return collection._keys()
 
-    def close(self) -> set[Edge]:
-        """End the call; what it read."""
+    def close(self) -> tuple[Edge, ...]:
+        """End the call; what it read, once each."""
         self._open = False
-        return self._edges
+        return tuple(self._edges)
 
     def _record(self, source: Source, edge: object) -> None:
         if source.rank >= self._rank:
@@ -63,4 +58,4 @@ class Read:
             raise GraphError(f"'{self._name}' read '{source.name}', which belongs to another graph")
         if not self._open:
             raise GraphError(f"'{self._name}' read '{source.name}' after its call had ended (a lazy result?)")
-        self._edges.add((source, edge))
+        self._edges[source, edge] = None
