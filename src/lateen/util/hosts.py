@@ -48,4 +48,5 @@ def resolve(host: str, namespace: str, domain: str) -> str:
     host = host.lower()
     if not host or "." in host or ":" in host or is_wildcard(host):
         return host
-    return f"{host}.{namespace}.svc.{domain}" if namespace else f"{host}.svc.{domain}"
+    name = f"{host}.{namespace}" if namespace else host
+    return f"{name}.svc.{domain}" if domain else name
