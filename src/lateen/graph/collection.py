@@ -4,6 +4,8 @@ Why: a commit must know which values really changed (`==`, the old object is kep
 Must not know how values are computed (derive.py) nor in which order (commit.py).
 """
 
+# ruff: noqa: SLF001 (the classes of this package are one engine; its users see none of these names)
+
 from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping
 from enum import Enum
 from types import MappingProxyType
@@ -191,9 +193,9 @@ class Collection(Source, Generic[K, V_co]):
                 del self._data[key]
             else:
                 self._data[key] = new
-        return self._announce(frozenset(changed), other_keys) if changed else frozenset()
+        return self._announce(frozenset(changed), other_keys=other_keys) if changed else frozenset()
 
-    def _announce(self, changed: frozenset[K], other_keys: bool) -> frozenset[K]:
+    def _announce(self, changed: frozenset[K], *, other_keys: bool) -> frozenset[K]:
         self._view = None
         if other_keys:
             self._sorted = None

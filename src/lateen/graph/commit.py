@@ -4,6 +4,8 @@ Why: collections settle in the order of their creation and read only earlier one
 no node runs twice. Must not know what the values mean.
 """
 
+# ruff: noqa: SLF001 (the classes of this package are one engine; its users see none of these names)
+
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TypeVar, cast
@@ -45,15 +47,11 @@ class Graph:
     def input(self, name: str) -> Input[K, V]:
         return self._add(Input(self._home, name, len(self._sources)))
 
-    def one(
-        self, name: str, over: Collection[K, V], fn: Callable[[Read, K, V], tuple[R | None, Problems]]
-    ) -> Collection[K, R]:
+    def one(self, name: str, over: Collection[K, V], fn: Callable[[Read, K, V], tuple[R | None, Problems]]) -> Collection[K, R]:
         """At most one result per item of `over`, under its key; None is no result."""
         return self._add(One(over, name, len(self._sources), fn))
 
-    def many(
-        self, name: str, over: Collection[K, V], fn: Callable[[Read, K, V], tuple[Mapping[K2, R], Problems]]
-    ) -> Collection[K2, R]:
+    def many(self, name: str, over: Collection[K, V], fn: Callable[[Read, K, V], tuple[Mapping[K2, R], Problems]]) -> Collection[K2, R]:
         """Results under their own keys; where two items give one key, the item with the smallest key wins."""
         return self._add(Many(over, name, len(self._sources), fn))
 
@@ -81,11 +79,7 @@ class Graph:
 
     def problems(self) -> Mapping[tuple[str, Ordered], Problems]:
         """All problems of the last runs, by collection and key, sorted."""
-        found = {
-            (name, key): source._problems[key]
-            for name, source in sorted(self._sources.items())
-            for key in sorted(source._problems)
-        }
+        found = {(name, key): source._problems[key] for name, source in sorted(self._sources.items()) for key in sorted(source._problems)}
         return MappingProxyType(found)
 
     def _add(self, source: S) -> S:

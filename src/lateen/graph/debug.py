@@ -4,6 +4,8 @@ Why: "why did this run, what would this change" must be answerable in a running 
 Must not print values or problems: values may be large or secret, problems are `Graph.problems()`.
 """
 
+# ruff: noqa: SLF001 (the classes of this package are one engine; its users see none of these names)
+
 from lateen.graph.collection import Collection, Ordered, Source, Wide
 from lateen.graph.commit import Graph
 from lateen.graph.derive import Derived, Node
@@ -32,9 +34,7 @@ def _source(source: Source) -> dict[str, object]:
     if isinstance(source, Derived):
         nodes = [source._nodes[key] for key in sorted(source._nodes)]
         shown["wide"] = sum(any(isinstance(edge, Wide) for _, edge in node.edges) for node in nodes)
-        shown["failing"] = [
-            _text(key) for key in sorted(source._problems) if any(p.code == FAILED for p in source._problems[key])
-        ]
+        shown["failing"] = [_text(key) for key in sorted(source._problems) if _fails(source, key)]
         shown["nodes"] = [_node(node) for node in nodes]
     return shown
 

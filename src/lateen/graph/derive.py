@@ -4,6 +4,8 @@ Why: a node (one call, for one key of the parent) runs again only when its item 
 it raises, its last good result stays. Must not run a node whose reads have not settled: commit.py sees to the order.
 """
 
+# ruff: noqa: SLF001 (the classes of this package are one engine; its users see none of these names)
+
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, TypeVar
@@ -82,7 +84,7 @@ class Derived(Collection[K2, R], Generic[K, V, K2, R, Out]):
             self._report(key, tuple(problems))
         except GraphError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (whatever it raised, the others go on)
             self._fail(key, error)
             return ()
         finally:

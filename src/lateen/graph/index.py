@@ -4,6 +4,8 @@ Why: "all endpoints of this service" must depend on that service's endpoints onl
 Must not read anything but the member itself.
 """
 
+# ruff: noqa: SLF001 (the classes of this package are one engine; its users see none of these names)
+
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Generic, TypeVar
@@ -64,7 +66,7 @@ class Index(Source, Generic[I, K, V]):
             values = () if member is ABSENT else tuple(dict.fromkeys(self._fn(key, member)))
         except GraphError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (whatever it raised, the others go on)
             self._fail(key, error)
             return before
         self._report(key, ())

@@ -3,6 +3,8 @@
 Why: what a function read is exactly what must make it run again. Must not be kept beyond the call it was made for.
 """
 
+# ruff: noqa: SLF001 (the classes of this package are one engine; its users see none of these names)
+
 from collections.abc import Mapping
 
 from lateen.graph.collection import Collection, GraphError, Home, K, Source, V, Wide
