@@ -1,0 +1,126 @@
+"""Plans of listeners: addresses, filter chains, and what each chain does with a connection.
+
+Why: a plan is the only argument of its printer and so its only cache key. Must not name an Envoy type.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from lateen.model.frame import Owner
+
+__all__ = [
+    "AccessLogPlan",
+    "ChainMatch",
+    "ChainPlan",
+    "CredentialTls",
+    "HttpPlan",
+    "InboundRoutes",
+    "InspectorPlan",
+    "ListenerPlan",
+    "MeshTls",
+    "TcpPlan",
+]
+
+Role = Literal["inbound", "outbound", "gateway"]
+
+
+class AccessLogPlan(Struct, frozen=True):
+    """One file access log. `fields` are JSON's; empty for text."""
+
+    path: str
+    text: str = ""
+    fields: tuple[tuple[str, str], ...] = ()
+
+
+class MeshTls(Struct, frozen=True, kw_only=True):
+    """A chain's side of mutual TLS inside the mesh: the workload's own certificate, clients of these trust domains."""
+
+    alpn: tuple[str, ...]
+    client_prefixes: tuple[str, ...]  # SPIFFE URI prefixes, one per trust domain
+    min_version: str = "TLSV1_2"
+
+
+class CredentialTls(Struct, frozen=True, kw_only=True):
+    """A gateway's TLS from a Secret (`credentialName`) or files. `client`: what is asked of the client's certificate."""
+
+    secrets: tuple[str, ...]  # SDS names: kubernetes://name or file-cert:cert~key
+    root: str = ""  # SDS name of the CA for client certificates
+    client: Literal["none", "optional", "required"] = "none"
+    alpn: tuple[str, ...] = ("h2", "http/1.1")
+    client_names: tuple[str, ...] = ()  # exact subject alternative names
+    min_version: str = ""
+    max_version: str = ""
+    ciphers: tuple[str, ...] = ()
+
+
+class ChainMatch(Struct, frozen=True, kw_only=True):
+    """Which connections a chain takes; empty parts match all."""
+
+    port: int = 0
+    prefixes: tuple[str, ...] = ()  # CIDRs of the destination
+    server_names: tuple[str, ...] = ()
+    transport: Literal["", "tls", "raw_buffer"] = ""
+    protocols: tuple[str, ...] = ()
+
+
+class InboundRoutes(Struct, frozen=True, kw_only=True):
+    """All requests of an inbound port go to one cluster. `retries`: once more when the application was not reached."""
+
+    cluster: str
+    port: int
+    operation: str
+    retries: bool = True
+
+
+class HttpPlan(Struct, frozen=True, kw_only=True):
+    """HTTP on a chain: routes by name over RDS, or the one inline route of an inbound port."""
+
+    role: Role
+    stat_prefix: str
+    route_name: str
+    inbound: InboundRoutes | None = None
+    trusted_proxies: int = 0  # gateways: xff_num_trusted_hops
+    access_logs: tuple[AccessLogPlan, ...] = ()
+
+
+class TcpPlan(Struct, frozen=True, kw_only=True):
+    """Bytes forwarded to a cluster, or to several by weight."""
+
+    stat_prefix: str
+    clusters: tuple[tuple[str, int], ...]
+    idle_timeout: int | None = None  # nanoseconds
+    access_logs: tuple[AccessLogPlan, ...] = ()
+
+
+class ChainPlan(Struct, frozen=True, kw_only=True):
+    """A filter chain. `name` may stand for several chains of one port."""
+
+    application: HttpPlan | TcpPlan
+    match: ChainMatch | None = None
+    tls: MeshTls | CredentialTls | None = None
+    name: str = ""
+    connect_timeout: bool = False  # the TLS handshake must be over in 15 s
+
+
+class InspectorPlan(Struct, frozen=True, kw_only=True):
+    """A listener filter that looks into the first bytes, switched off on some destination ports."""
+
+    kind: Literal["tls", "http"]
+    off_ports: tuple[int, ...] = ()
+
+
+class ListenerPlan(Struct, frozen=True, kw_only=True):
+    """A listener. `bind` False: only reached through the interception listener."""
+
+    name: str
+    address: str
+    port: int
+    direction: Literal["INBOUND", "OUTBOUND"]
+    chains: tuple[ChainPlan, ...]
+    default: ChainPlan | None = None
+    bind: bool = True
+    intercepts: Literal["", "redirect", "original_dst"] = ""  # use_original_dst; or the listener filter
+    inspectors: tuple[InspectorPlan, ...] = ()
+    waits: bool = False  # gateways: no limit set on how long inspectors wait
+    owners: tuple[Owner, ...] = ()
