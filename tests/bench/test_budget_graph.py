@@ -3,8 +3,6 @@
 Times are CPU seconds and generous where asserted; what must be O(1) is asserted by counts.
 """
 
-# ruff: noqa: T201 (the numbers are the point: pytest -s shows them)
-
 import time
 import tracemalloc
 
