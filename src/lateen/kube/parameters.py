@@ -1,0 +1,90 @@
+"""The query parameters of writes, checked.
+
+Must not know HTTP: it takes a mapping.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from lateen.kube.errors import ApiError, bad_request, error
+from lateen.kube.registry import DeleteOptions
+
+__all__ = ["WriteOptions", "delete_options", "flag", "whole_number", "write_options"]
+
+_POLICIES = ("Foreground", "Background", "Orphan")
+_VALIDATIONS = ("", "Ignore", "Strict", "Warn")
+
+
+class WriteOptions(Struct, frozen=True):
+    """What a create, replace or patch was asked for beside its body."""
+
+    dry_run: bool = False
+    manager: str = ""
+    validation: str = "Warn"
+    force: bool | None = None
+
+
+def write_options(kind: str, query: Mapping[str, str]) -> WriteOptions:
+    """The options of a request; `kind` is CreateOptions, UpdateOptions or PatchOptions."""
+    validation = query.get("fieldValidation", "")
+    if validation not in _VALIDATIONS:
+        supported = ", ".join(f'"{value}"' for value in _VALIDATIONS)
+        raise _unsupported(kind, "fieldValidation", f'"{validation}"', supported)
+    force = flag(query, "force") if "force" in query else None
+    return WriteOptions(dry_run(kind, query.get("dryRun")), query.get("fieldManager", ""), validation or "Warn", force)
+
+
+def dry_run(kind: str, value: str | Sequence[str] | None) -> bool:
+    """Whether nothing must be stored; the only value is All."""
+    if not value:
+        return False
+    values = [value] if isinstance(value, str) else list(value)
+    if values != ["All"]:
+        shown = ", ".join(f'"{v}"' for v in values)
+        raise _unsupported(kind, "dryRun", f"[{shown}]", '"All"')
+    return True
+
+
+def delete_options(query: Mapping[str, str]) -> DeleteOptions:
+    """The options of a delete that stand in the query."""
+    grace = query.get("gracePeriodSeconds")
+    return DeleteOptions(
+        query.get("propagationPolicy") or None,
+        whole_number(grace, "gracePeriodSeconds") if grace else None,
+        (query["dryRun"],) if query.get("dryRun") else (),
+    )
+
+
+def check_delete(options: DeleteOptions) -> DeleteOptions:
+    """The same options, or ApiError 422."""
+    dry_run("DeleteOptions", options.dry_run)
+    if options.propagation_policy not in (None, *_POLICIES):
+        supported = ", ".join(f'"{policy}"' for policy in (*_POLICIES, "nil"))
+        raise _unsupported("DeleteOptions", "propagationPolicy", f'"{options.propagation_policy}"', supported)
+    return options
+
+
+def _unsupported(kind: str, field: str, shown: str, supported: str) -> ApiError:
+    text = f"Unsupported value: {shown}: supported values: {supported}"
+    details = {
+        "group": "meta.k8s.io",
+        "kind": kind,
+        "causes": [{"reason": "FieldValueNotSupported", "message": text, "field": field}],
+    }
+    return error(422, "Invalid", f'{kind}.meta.k8s.io "" is invalid: {field}: {text}', details)
+
+
+def whole_number(text: str, name: str) -> int:
+    """A number of a query; ApiError 400 when it is none."""
+    try:
+        if len(text) > 18:
+            raise ValueError(name)
+        return int(text)
+    except ValueError as problem:
+        raise bad_request(f'strconv.ParseInt: parsing "{text[:40]}": invalid syntax') from problem
+
+
+def flag(query: Mapping[str, str], name: str) -> bool:
+    """A boolean of a query, in any of Go's spellings."""
+    return query.get(name, "").lower() in ("1", "t", "true")

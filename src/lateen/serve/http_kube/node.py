@@ -1,0 +1,47 @@
+"""What the API needs of the node that runs the pods: logs and commands inside containers.
+
+Must not know how pods are run. An implementation refuses with `kube.errors` (`bad_request("container x in pod y is waiting to start")`).
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+__all__ = ["STDERR", "STDOUT", "ExecSession", "NodeBackend"]
+
+STDOUT, STDERR = 1, 2
+
+
+class ExecSession(Protocol):
+    """One command that runs in a container."""
+
+    def output(self) -> AsyncIterator[tuple[int, bytes]]:
+        """Chunks of STDOUT and STDERR until both are closed."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Bytes for the command's standard input."""
+
+    async def close_input(self) -> None:
+        """The end of its standard input."""
+
+    async def resize(self, columns: int, rows: int) -> None:
+        """The client's terminal changed its size."""
+
+    async def wait(self) -> int:
+        """The exit code, after `output` has ended; 128 + signal where one ended it."""
+        ...
+
+    async def kill(self) -> None:
+        """The client left: end the command. Also called, harmlessly, after it has ended."""
+
+
+class NodeBackend(Protocol):
+    """The node as the API sees it."""
+
+    def logs(self, namespace: str, pod: str, container: str, *, follow: bool, tail: int | None) -> AsyncIterator[bytes]:
+        """A container's output: its last `tail` lines or all, then, with `follow`, what comes until the container ends."""
+        ...
+
+    async def exec(self, namespace: str, pod: str, container: str, command: Sequence[str], *, tty: bool, stdin: bool) -> ExecSession:
+        """Start a command in a container."""
+        ...
