@@ -16,6 +16,7 @@ __all__ = [
     "IntOrString",
     "JsonObject",
     "Message",
+    "OneOf",
     "OpenMessage",
     "Quantity",
     "UInt32",
@@ -42,15 +43,19 @@ Duration = Annotated[
 
 
 class Message(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
-    """A message all of whose fields are typed: any other field is a mistake of its writer.
-
-    `one_of` lists groups of wire names of which at most one may be given.
-    """
-
-    one_of: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    """A message all of whose fields are typed: any other field is a mistake of its writer."""
 
 
 class OpenMessage(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """A message of which only the fields we read are typed; the others stay in the raw object."""
 
+
+class OneOf(Message, frozen=True):
+    """A message with oneofs: of the fields of each group at most one is set; unset is None."""
+
     one_of: ClassVar[tuple[tuple[str, ...], ...]] = ()
+
+    def __post_init__(self) -> None:
+        for group in self.one_of:
+            if sum(getattr(self, name) is not None for name in group) > 1:
+                raise ValueError(f"only one of {', '.join(group)} may be given")

@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec import field
 
-from lateen.api.base import Duration, Int32, JsonObject, Message, UInt32, UInt64
+from lateen.api.base import Duration, Int32, JsonObject, Message, OneOf, UInt32, UInt64
 from lateen.api.meta import IstioStatus, ObjectMeta, WorkloadSelector
 from lateen.api.virtualservice import PortSelector
 
@@ -67,10 +67,10 @@ class Maglev(Message, frozen=True):
     table_size: UInt64 = 0
 
 
-class ConsistentHashLB(Message, frozen=True):
+class ConsistentHashLB(OneOf, frozen=True):
     """Sends equal keys to the same endpoint."""
 
-    one_of = (("httpHeaderName", "httpCookie", "useSourceIp", "httpQueryParameterName"), ("ringHash", "maglev"))
+    one_of = (("http_header_name", "http_cookie", "use_source_ip", "http_query_parameter_name"), ("ring_hash", "maglev"))
 
     http_header_name: str | None = None
     http_cookie: HTTPCookie | None = None
@@ -121,10 +121,10 @@ class WarmupConfiguration(Message, frozen=True):
     aggression: float | None = None
 
 
-class LoadBalancerSettings(Message, frozen=True):
+class LoadBalancerSettings(OneOf, frozen=True):
     """Which endpoint takes the next request."""
 
-    one_of = (("simple", "consistentHash", "backendUtilization"), ("localityLbSetting", "zoneAwareLbSetting"))
+    one_of = (("simple", "consistent_hash", "backend_utilization"), ("locality_lb_setting", "zone_aware_lb_setting"))
 
     simple: Literal["UNSPECIFIED", "LEAST_CONN", "RANDOM", "PASSTHROUGH", "ROUND_ROBIN", "LEAST_REQUEST"] | None = None
     consistent_hash: ConsistentHashLB | None = None

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from msgspec import field
 
-from lateen.api.base import Duration, JsonObject, Message, UInt32
+from lateen.api.base import Duration, JsonObject, Message, OneOf, UInt32
 
 __all__ = [
     "EnvoyExtAuthzGrpc",
@@ -90,7 +90,7 @@ class OpenTelemetryTracing(Message, frozen=True):
     service_attribute_enrichment: str = ""
 
 
-class FileAccessLogFormat(Message, frozen=True):
+class FileAccessLogFormat(OneOf, frozen=True):
     """A line as text, or a JSON object with these labels."""
 
     one_of = (("text", "labels"),)
@@ -111,13 +111,13 @@ class PrometheusMetrics(Message, frozen=True):
     """Metrics that Prometheus scrapes; it has no settings."""
 
 
-class ExtensionProvider(Message, frozen=True):
+class ExtensionProvider(OneOf, frozen=True):
     """A named provider of exactly one sort."""
 
     one_of = (
         (
-            "envoyExtAuthzHttp",
-            "envoyExtAuthzGrpc",
+            "envoy_ext_authz_http",
+            "envoy_ext_authz_grpc",
             "zipkin",
             "lightstep",
             "datadog",
@@ -126,10 +126,10 @@ class ExtensionProvider(Message, frozen=True):
             "skywalking",
             "opentelemetry",
             "prometheus",
-            "envoyFileAccessLog",
-            "envoyHttpAls",
-            "envoyTcpAls",
-            "envoyOtelAls",
+            "envoy_file_access_log",
+            "envoy_http_als",
+            "envoy_tcp_als",
+            "envoy_otel_als",
             "sds",
         ),
     )

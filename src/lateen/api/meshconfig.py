@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec import field
 
-from lateen.api.base import Duration, Int32, JsonObject, Message, UInt32
+from lateen.api.base import Duration, Int32, JsonObject, Message, OneOf, UInt32
 from lateen.api.destinationrule import (
     ClientTLSSettings,
     ConnectionPoolSettings,
@@ -68,10 +68,10 @@ class TLSConfig(Message, frozen=True):
     cipher_suites: tuple[str, ...] = ()
 
 
-class CertificateData(Message, frozen=True):
+class CertificateData(OneOf, frozen=True):
     """A further root certificate."""
 
-    one_of = (("pem", "spiffeBundleUrl"),)
+    one_of = (("pem", "spiffe_bundle_url"),)
 
     pem: str | None = None
     spiffe_bundle_url: str | None = None
@@ -141,10 +141,10 @@ class Topology(Message, frozen=True):
     proxy_protocol: JsonObject | None = None
 
 
-class ProxyConfig(Message, frozen=True):
+class ProxyConfig(OneOf, frozen=True):
     """Settings of proxies; `proxy.istio.io/config` on a pod overrides them for one."""
 
-    one_of = (("serviceCluster", "tracingServiceName"),)
+    one_of = (("service_cluster", "tracing_service_name"),)
 
     config_path: str = "./etc/istio/proxy"
     binary_path: str = "/usr/local/bin/envoy"

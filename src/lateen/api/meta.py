@@ -34,7 +34,7 @@ class Key(NamedTuple):
 
     def __str__(self) -> str:
         place = f"{self.namespace}/{self.name}" if self.namespace else self.name
-        return f"{self.kind} {place}"
+        return f"{self.kind} {place}" if place else self.kind
 
 
 class OwnerReference(Message, frozen=True):

@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import field
 
-from lateen.api.base import Duration, Int32, Message, UInt32
+from lateen.api.base import Duration, Int32, Message, OneOf, UInt32
 from lateen.api.meta import IstioStatus, ObjectMeta
 
 __all__ = [
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 
-class StringMatch(Message, frozen=True):
+class StringMatch(OneOf, frozen=True):
     """`exact`, `prefix` or `regex` (RE2, the whole text); none of them means "is present" where that makes sense."""
 
     one_of = (("exact", "prefix", "regex"),)
@@ -122,10 +122,10 @@ class RouteDestination(Message, frozen=True):
     weight: Int32 = 0
 
 
-class HTTPRedirect(Message, frozen=True):
+class HTTPRedirect(OneOf, frozen=True):
     """Answers with a redirect instead of routing."""
 
-    one_of = (("port", "derivePort"), ("uri", "prefixRewrite"))
+    one_of = (("port", "derive_port"),)
 
     uri: str = ""
     prefix_rewrite: str = ""
@@ -136,7 +136,7 @@ class HTTPRedirect(Message, frozen=True):
     redirect_code: UInt32 = 0
 
 
-class HTTPBody(Message, frozen=True):
+class HTTPBody(OneOf, frozen=True):
     """A body as text or as base64."""
 
     one_of = (("string", "bytes"),)
@@ -185,10 +185,10 @@ class HTTPRetry(Message, frozen=True):
     backoff: Duration | None = None
 
 
-class FaultDelay(Message, frozen=True):
+class FaultDelay(OneOf, frozen=True):
     """Delays a share of the requests."""
 
-    one_of = (("fixedDelay", "exponentialDelay"),)
+    one_of = (("fixed_delay", "exponential_delay"),)
 
     percent: Int32 = 0  # deprecated
     fixed_delay: Duration | None = None
@@ -196,10 +196,10 @@ class FaultDelay(Message, frozen=True):
     percentage: Percent | None = None
 
 
-class FaultAbort(Message, frozen=True):
+class FaultAbort(OneOf, frozen=True):
     """Answers a share of the requests with an error."""
 
-    one_of = (("httpStatus", "grpcStatus", "http2Error"),)
+    one_of = (("http_status", "grpc_status", "http2_error"),)
 
     http_status: Int32 | None = None
     grpc_status: str | None = None
