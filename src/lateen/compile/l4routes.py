@@ -1,0 +1,80 @@
+"""TCP and TLS rules of VirtualServices: which connections they take, and where those go."""
+
+from collections.abc import Callable, Iterable
+
+from msgspec import Struct
+
+from lateen.api.virtualservice import Destination, L4MatchAttributes, RouteDestination, TLSMatchAttributes
+from lateen.compile.matches import Place
+from lateen.model.listenerplan import AccessLogPlan, TcpPlan
+from lateen.model.route import VirtualRoutes
+from lateen.util.hosts import matches
+
+__all__ = ["L4Target", "applies_l4", "tcp_plan", "tcp_targets", "tls_targets"]
+
+ClusterOf = Callable[[Destination], str]
+
+
+class L4Target(Struct, frozen=True, kw_only=True):
+    """Connections with these server names and destination ranges (empty: all) go to these clusters by weight."""
+
+    clusters: tuple[tuple[str, int], ...]
+    label: str  # name of the VirtualService, for statistics of weighted targets
+    server_names: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+
+
+def applies_l4(match: L4MatchAttributes | TLSMatchAttributes, place: Place) -> bool:
+    """Whether the block is meant for this place; see `matches.applies`."""
+    if match.port and match.port != place.port:
+        return False
+    if match.gateways:
+        return not place.gateways.isdisjoint(match.gateways)
+    if not place.selected(match.source_labels):
+        return False
+    return not match.source_namespace or match.source_namespace == place.namespace
+
+
+def tcp_targets(routes: VirtualRoutes, place: Place, cluster: ClusterOf) -> tuple[L4Target, ...]:
+    """Targets of the `tcp` rules, in order; whatever follows a rule that takes all connections is left out."""
+    found: list[L4Target] = []
+    for rule in routes.tcp:
+        blocks = [match for match in rule.match if applies_l4(match, place)]
+        if rule.match and not blocks:
+            continue
+        for prefixes in (tuple(match.destination_subnets) for match in blocks) if blocks else ((),):
+            found.append(L4Target(clusters=_weighted(rule.route, cluster), label=_label(routes), prefixes=prefixes))
+            if not prefixes:
+                return tuple(found)
+    return tuple(found)
+
+
+def tls_targets(routes: VirtualRoutes, place: Place, cluster: ClusterOf, hosts: Iterable[str] = ("*",)) -> tuple[L4Target, ...]:
+    """Targets of the `tls` rules whose server names fall under `hosts`; the first rule for a name and range counts."""
+    found: dict[tuple[tuple[str, ...], tuple[str, ...]], L4Target] = {}
+    for rule in routes.tls:
+        for match in rule.match:
+            names = tuple(name for name in match.sni_hosts if any(matches(host, name) or matches(name, host) for host in hosts))
+            if not names or not applies_l4(match, place):
+                continue
+            prefixes = tuple(match.destination_subnets)
+            target = L4Target(
+                clusters=_weighted(rule.route, cluster), label=_label(routes), server_names=names, prefixes=prefixes
+            )
+            found.setdefault((names, prefixes), target)
+    return tuple(found.values())
+
+
+def tcp_plan(target: L4Target, logs: tuple[AccessLogPlan, ...]) -> TcpPlan:
+    """What the chain of `target` does; statistics are named after the cluster, or the VirtualService of several."""
+    name = target.clusters[0][0] if len(target.clusters) == 1 else target.label
+    return TcpPlan(stat_prefix=name, clusters=target.clusters, access_logs=logs)
+
+
+def _label(routes: VirtualRoutes) -> str:
+    return f"{routes.key.name}.{routes.key.namespace}"
+
+
+def _weighted(destinations: tuple[RouteDestination, ...], cluster: ClusterOf) -> tuple[tuple[str, int], ...]:
+    weighted = tuple(d for d in destinations if d.weight > 0) if len(destinations) > 1 else destinations
+    return tuple((cluster(d.destination or Destination()), d.weight) for d in weighted)

@@ -1,0 +1,206 @@
+"""The inbound side of a sidecar: one listener that takes everything redirected to it and tells connections apart by chain.
+
+For each port of the workload the chains follow from its protocol and its mutual TLS mode; what comes to any other port is
+passed on by the catch-all chains. The matrix is Istio's (reference 3.3).
+"""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from lateen.model.authn import Authn, MtlsMode
+from lateen.model.listenerplan import (
+    AccessLogPlan,
+    ChainMatch,
+    ChainPlan,
+    HttpPlan,
+    InboundRoutes,
+    InspectorPlan,
+    ListenerPlan,
+    MeshTls,
+    TcpPlan,
+)
+from lateen.model.names import BLACK_HOLE, INBOUND_PASSTHROUGH, inbound_cluster
+from lateen.model.scope import ServiceInstance
+from lateen.model.service import Protocol
+
+__all__ = ["INBOUND_PORT", "InboundSettings", "plan_inbound"]
+
+INBOUND_PORT = 15006
+_HTTP_IN_TLS = ("istio-http/1.0", "istio-http/1.1", "istio-h2")
+_TCP_IN_TLS = ("istio-peer-exchange", "istio")
+_ANY_IN_TLS = ("istio", "istio-peer-exchange", *_HTTP_IN_TLS)
+_PLAIN_HTTP = ("http/1.1", "h2c")
+_HTTP_ALPN = ("h2", "http/1.1")
+_TCP_ALPN = ("istio-peer-exchange", "h2", "http/1.1")
+_GRPC = (Protocol.GRPC, Protocol.GRPC_WEB)
+
+
+class InboundSettings(Struct, frozen=True, kw_only=True):
+    """What of the mesh's settings the inbound side needs."""
+
+    client_prefixes: tuple[str, ...]  # spiffe://<trust domain>/ of every trust domain accepted
+    min_tls: str = "TLSV1_2"
+    access_logs: tuple[AccessLogPlan, ...] = ()
+
+
+class _Port(Struct, frozen=True, kw_only=True):
+    """A port that is served: its chains' names, where its connections go."""
+
+    number: int  # 0 = any other port
+    protocol: Protocol
+    mode: MtlsMode
+    http_name: str
+    tcp_name: str
+    http: HttpPlan
+    tcp: TcpPlan
+
+
+def plan_inbound(instances: Iterable[ServiceInstance], authn: Authn, settings: InboundSettings) -> ListenerPlan:
+    """The listener `virtualInbound`."""
+    ports = [_other_ports(authn, settings), *(_service_port(one, authn, settings) for one in _by_target_port(instances))]
+    chains = [_black_hole(settings)]
+    for port in ports:
+        chains += _chains(port, settings)
+    return ListenerPlan(
+        name="virtualInbound",
+        address="0.0.0.0",
+        port=INBOUND_PORT,
+        direction="INBOUND",
+        chains=tuple(chains),
+        intercepts="original_dst",
+        inspectors=_inspectors(ports),
+    )
+
+
+def _by_target_port(instances: Iterable[ServiceInstance]) -> list[ServiceInstance]:
+    """One instance per port of the workload; where services share one, the first in the scope's order counts."""
+    first: dict[int, ServiceInstance] = {}
+    for instance in instances:
+        if instance.port.protocol != Protocol.UDP:
+            first.setdefault(instance.target_port, instance)
+    return [first[port] for port in sorted(first)]
+
+
+def _service_port(instance: ServiceInstance, authn: Authn, settings: InboundSettings) -> _Port:
+    target, service_port = instance.target_port, instance.port
+    cluster, name = inbound_cluster(target), f"0.0.0.0_{target}"
+    routes = InboundRoutes(
+        cluster=cluster,
+        port=service_port.number,
+        operation=f"{instance.service.hostname}:{service_port.number}/*",
+        retries=service_port.protocol not in _GRPC,
+    )
+    return _Port(
+        number=target,
+        protocol=service_port.protocol,
+        mode=authn.of(target),
+        http_name=name,
+        tcp_name=name,
+        http=HttpPlan(role="inbound", stat_prefix=f"inbound_{name};", route_name=cluster, inbound=routes, access_logs=settings.access_logs),
+        tcp=TcpPlan(stat_prefix=cluster, clusters=((cluster, 1),), access_logs=settings.access_logs),
+    )
+
+
+def _other_ports(authn: Authn, settings: InboundSettings) -> _Port:
+    routes = InboundRoutes(cluster=INBOUND_PASSTHROUGH, port=0, operation=":0/*")
+    return _Port(
+        number=0,
+        protocol=Protocol.AUTO,
+        mode=authn.mode,
+        http_name="virtualInbound-catchall-http",
+        tcp_name="virtualInbound",
+        http=HttpPlan(
+            role="inbound",
+            stat_prefix=f"{INBOUND_PASSTHROUGH};",
+            route_name=INBOUND_PASSTHROUGH,
+            inbound=routes,
+            access_logs=settings.access_logs,
+        ),
+        tcp=TcpPlan(stat_prefix=INBOUND_PASSTHROUGH, clusters=((INBOUND_PASSTHROUGH, 1),), access_logs=settings.access_logs),
+    )
+
+
+def _black_hole(settings: InboundSettings) -> ChainPlan:
+    """Connections made straight to the interception port would loop."""
+    return ChainPlan(
+        name="virtualInbound-blackhole",
+        match=ChainMatch(port=INBOUND_PORT),
+        application=TcpPlan(stat_prefix=BLACK_HOLE, clusters=((BLACK_HOLE, 1),), access_logs=settings.access_logs),
+    )
+
+
+def _chains(port: _Port, settings: InboundSettings) -> list[ChainPlan]:
+    """All chains of one port, in Istio's order."""
+    if port.protocol.is_http:
+        return _http_chains(port, settings)
+    if port.protocol == Protocol.AUTO:
+        return _auto_chains(port, settings)
+    return _tcp_chains(port, settings)
+
+
+def _http_chains(port: _Port, settings: InboundSettings) -> list[ChainPlan]:
+    tls = _mesh_tls(_HTTP_ALPN, settings)
+    return {
+        MtlsMode.STRICT: [_http(port, "tls", tls=tls)],
+        MtlsMode.PERMISSIVE: [_http(port, "tls", _ANY_IN_TLS, tls=tls), _http(port, "raw_buffer")],
+        MtlsMode.DISABLE: [_http(port, "raw_buffer")],
+    }[port.mode]
+
+
+def _tcp_chains(port: _Port, settings: InboundSettings) -> list[ChainPlan]:
+    tls = _mesh_tls(_TCP_ALPN, settings)
+    return {
+        MtlsMode.STRICT: [_tcp(port, "tls", tls=tls)],
+        MtlsMode.PERMISSIVE: [_tcp(port, "tls", _ANY_IN_TLS, tls=tls), _tcp(port, "tls"), _tcp(port, "raw_buffer")],
+        MtlsMode.DISABLE: [_tcp(port, "raw_buffer")],
+    }[port.mode]
+
+
+def _auto_chains(port: _Port, settings: InboundSettings) -> list[ChainPlan]:
+    http_tls, tcp_tls = _mesh_tls(_HTTP_ALPN, settings), _mesh_tls(_TCP_ALPN, settings)
+    secure = _http(port, "tls", _HTTP_IN_TLS, tls=http_tls)
+    plain = _http(port, "raw_buffer", _PLAIN_HTTP)
+    return {
+        MtlsMode.STRICT: [secure, _tcp(port, "tls", tls=tcp_tls)],
+        MtlsMode.PERMISSIVE: [
+            secure,
+            plain,
+            _tcp(port, "tls", _TCP_IN_TLS, tls=tcp_tls),
+            _tcp(port, "raw_buffer"),
+            _tcp(port, "tls"),
+        ],
+        MtlsMode.DISABLE: [plain, _tcp(port, "raw_buffer")],
+    }[port.mode]
+
+
+def _mesh_tls(alpn: tuple[str, ...], settings: InboundSettings) -> MeshTls:
+    return MeshTls(alpn=alpn, client_prefixes=settings.client_prefixes, min_version=settings.min_tls)
+
+
+def _http(port: _Port, transport: str, protocols: tuple[str, ...] = (), tls: MeshTls | None = None) -> ChainPlan:
+    return ChainPlan(name=port.http_name, match=_match(port, transport, protocols), tls=tls, application=port.http)
+
+
+def _tcp(port: _Port, transport: str, protocols: tuple[str, ...] = (), tls: MeshTls | None = None) -> ChainPlan:
+    return ChainPlan(name=port.tcp_name, match=_match(port, transport, protocols), tls=tls, application=port.tcp)
+
+
+def _match(port: _Port, transport: str, protocols: tuple[str, ...]) -> ChainMatch:
+    return ChainMatch(port=port.number, transport="tls" if transport == "tls" else "raw_buffer", protocols=protocols)
+
+
+def _inspectors(ports: list[_Port]) -> tuple[InspectorPlan, ...]:
+    """TLS is looked for except on plaintext ports; HTTP only where it decides between chains of plaintext connections."""
+    plain = tuple(sorted(port.number for port in ports if port.number and port.mode == MtlsMode.DISABLE))
+    found: tuple[InspectorPlan, ...] = ()
+    if any(port.mode != MtlsMode.DISABLE for port in ports):
+        found += (InspectorPlan(kind="tls", off_ports=(*plain, INBOUND_PORT)),)
+    if any(_detects_http(port) for port in ports):
+        known = tuple(sorted(port.number for port in ports if port.number and not _detects_http(port)))
+        found += (InspectorPlan(kind="http", off_ports=(*known, INBOUND_PORT)),)
+    return found
+
+
+def _detects_http(port: _Port) -> bool:
+    return port.protocol == Protocol.AUTO and port.mode != MtlsMode.STRICT

@@ -1,0 +1,210 @@
+"""The outbound side of a sidecar: which listeners it has, and where each sends a connection.
+
+HTTP ports share one wildcard listener per port, as the host is in the request; everything else is told apart by address. Services
+without an address share a wildcard listener and are told apart by server name or by range. Where HTTP and TCP want one listener,
+both get it and the first bytes decide; of two TCP services the older keeps it and the other gets a problem.
+"""
+
+from collections.abc import Callable, Iterable
+from ipaddress import ip_network
+
+from msgspec import Struct
+
+from lateen.api.virtualservice import Destination
+from lateen.compile.l4routes import L4Target, tcp_plan, tcp_targets, tls_targets
+from lateen.compile.matches import Place
+from lateen.compile.routenames import sniffed_route, wildcard_route
+from lateen.model.listenerplan import AccessLogPlan, ChainMatch, ChainPlan, HttpPlan, InspectorPlan, ListenerPlan, TcpPlan
+from lateen.model.names import BLACK_HOLE, PASSTHROUGH, outbound_cluster
+from lateen.model.route import VirtualRoutes
+from lateen.model.service import Port, Protocol, Service
+from lateen.util.problem import Problem
+
+__all__ = ["OutboundContext", "plan_interception", "plan_outbound"]
+
+OUTBOUND_PORT = 15001
+_WILDCARD = "0.0.0.0"  # noqa: S104 - an address to match, none is bound
+_PLAIN_HTTP = ChainMatch(transport="raw_buffer", protocols=("http/1.1", "h2c"))
+
+
+class OutboundContext(Struct, frozen=True, kw_only=True):
+    """What outbound listeners ask of the mesh."""
+
+    allow_any: bool
+    routes_for: Callable[[str], tuple[VirtualRoutes, ...]]  # host -> VirtualServices of the mesh that speak of it, oldest first
+    place: Callable[[int], Place]  # port -> where rules are compiled for
+    cluster: Callable[[Destination, int], str]  # destination, listener port -> cluster
+    pods: Callable[[Service], tuple[str, ...]]  # addresses of a headless service's endpoints
+    access_logs: tuple[AccessLogPlan, ...] = ()
+
+
+class _Draft:
+    """A listener while services are added to it."""
+
+    def __init__(self, address: str, port: int) -> None:
+        self.address, self.port = address, port
+        self.http: HttpPlan | None = None
+        self.chains: list[ChainPlan] = []
+        self.default: ChainPlan | None = None
+        self.catch_all: Service | None = None  # the TCP service that takes every other connection
+
+    @property
+    def name(self) -> str:
+        return f"{self.address}_{self.port}"
+
+
+def plan_outbound(services: Iterable[Service], context: OutboundContext) -> tuple[tuple[ListenerPlan, ...], tuple[Problem, ...]]:
+    """All listeners for the services a proxy sees, oldest service first; `virtualOutbound` is `plan_interception`'s."""
+    drafts: dict[str, _Draft] = {}
+    problems: list[Problem] = []
+    for service in sorted(services, key=lambda s: (s.creation, s.name, s.namespace)):
+        for port in service.ports:
+            for address in _addresses(service, port, context):
+                draft = drafts.setdefault(f"{address}_{port.number}", _Draft(address, port.number))
+                problems += _add(draft, service, port, context)
+    return tuple(_finish(drafts[name], context) for name in sorted(drafts)), tuple(problems)
+
+
+def _addresses(service: Service, port: Port, context: OutboundContext) -> tuple[str, ...]:
+    """The addresses of the listeners that serve the port; none for what no listener can serve."""
+    if port.protocol == Protocol.UDP or service.external_name:
+        return ()
+    if port.protocol.is_http:
+        return (_WILDCARD,)
+    if service.headless:
+        return context.pods(service)
+    single = tuple(address for address in service.addresses if "/" not in address)
+    return single if len(single) == len(service.addresses) and single else (*single, _WILDCARD)
+
+
+def _add(draft: _Draft, service: Service, port: Port, context: OutboundContext) -> list[Problem]:
+    if port.protocol.is_http:
+        draft.http = _http(draft, wildcard_route(port.number), context)
+        return []
+    targets = _targets(draft, service, port, context)
+    if port.protocol == Protocol.AUTO:
+        shared = draft.address == _WILDCARD
+        route = wildcard_route(port.number) if shared else sniffed_route(service.hostname, port.number)
+        draft.http = draft.http or _http(draft, route, context)
+    return _add_targets(draft, service, port, targets, context)
+
+
+def _http(draft: _Draft, route: str, context: OutboundContext) -> HttpPlan:
+    return HttpPlan(role="outbound", stat_prefix=f"outbound_{draft.name};", route_name=route, access_logs=context.access_logs)
+
+
+def _targets(draft: _Draft, service: Service, port: Port, context: OutboundContext) -> tuple[L4Target, ...]:
+    place = context.place(port.number)
+    prefixes = _ranges(service) if draft.address == _WILDCARD else ()
+    found: list[L4Target] = []
+    for routes in context.routes_for(service.hostname):
+        own = tls_targets(routes, place, lambda d: context.cluster(d, port.number), (service.hostname,)) if port.protocol.is_tls else ()
+        own = own or tcp_targets(routes, place, lambda d: context.cluster(d, port.number))
+        if own:
+            found += own
+            break
+    if not found:
+        cluster = outbound_cluster(port.number, "", service.hostname)
+        names = (service.hostname,) if port.protocol.is_tls and draft.address == _WILDCARD else ()
+        found.append(L4Target(clusters=((cluster, 1),), label=service.name, server_names=names))
+    return tuple(
+        L4Target(clusters=t.clusters, label=t.label, server_names=t.server_names, prefixes=t.prefixes or prefixes) for t in found
+    )
+
+
+def _ranges(service: Service) -> tuple[str, ...]:
+    """The CIDRs of a service, without insignificant bits, each once."""
+    return tuple(dict.fromkeys(str(ip_network(address, strict=False)) for address in service.addresses if "/" in address))
+
+
+def _add_targets(
+    draft: _Draft, service: Service, port: Port, targets: tuple[L4Target, ...], context: OutboundContext
+) -> list[Problem]:
+    problems: list[Problem] = []
+    taken = {(chain.match.server_names, chain.match.prefixes) for chain in draft.chains if chain.match is not None}
+    for target in targets:
+        application = tcp_plan(target, context.access_logs)
+        if target.server_names or target.prefixes:
+            if (target.server_names, target.prefixes) in taken:
+                problems.append(_conflict(draft, service, port))
+                continue
+            match = ChainMatch(server_names=target.server_names, prefixes=target.prefixes)
+            draft.chains.append(ChainPlan(match=match, application=application, connect_timeout=True))
+        elif draft.catch_all is not None:
+            problems.append(_conflict(draft, service, port))
+        else:
+            draft.catch_all = service
+            draft.default = ChainPlan(application=application, connect_timeout=True)
+    return problems
+
+
+def _conflict(draft: _Draft, service: Service, port: Port) -> Problem:
+    holder = draft.catch_all.hostname if draft.catch_all is not None else "an older service"
+    return Problem(
+        code="listener-conflict",
+        message=(
+            f"port {port.number} of {service.hostname} is not reachable by its listener {draft.name}: {holder} holds it; "
+            "give the service an address of its own or another port"
+        ),
+        kind=service.origin.kind,
+        namespace=service.origin.namespace,
+        name=service.origin.name,
+        path="spec.ports",
+        severity="warning",
+    )
+
+
+def _finish(draft: _Draft, context: OutboundContext) -> ListenerPlan:
+    """Chains in order; what no chain takes goes to the default: a TCP service, or on unchanged (or nowhere)."""
+    chains = list(draft.chains)
+    default = draft.default
+    if draft.http is not None:
+        chains.insert(0, ChainPlan(match=_PLAIN_HTTP, application=draft.http, connect_timeout=True))
+    elif not chains and default is not None:
+        chains, default = [default], None
+    if default is None and draft.address == _WILDCARD:
+        default = _passthrough(context)
+    return ListenerPlan(
+        name=draft.name,
+        address=draft.address,
+        port=draft.port,
+        direction="OUTBOUND",
+        chains=tuple(chains),
+        default=default,
+        bind=False,
+        inspectors=_inspectors(draft),
+    )
+
+
+def _inspectors(draft: _Draft) -> tuple[InspectorPlan, ...]:
+    names = any(chain.match is not None and chain.match.server_names for chain in draft.chains)
+    tls = (InspectorPlan(kind="tls"),) if names else ()
+    return (*tls, InspectorPlan(kind="http")) if draft.http is not None else tls
+
+
+def _fallback(context: OutboundContext) -> TcpPlan:
+    cluster = PASSTHROUGH if context.allow_any else BLACK_HOLE
+    return TcpPlan(stat_prefix=cluster, clusters=((cluster, 1),), access_logs=context.access_logs)
+
+
+def _passthrough(context: OutboundContext) -> ChainPlan:
+    return ChainPlan(name="PassthroughFilterChain", match=ChainMatch(), application=_fallback(context))
+
+
+def plan_interception(context: OutboundContext) -> ListenerPlan:
+    """`virtualOutbound`: takes all redirected connections and hands each to the listener of its destination."""
+    loop = TcpPlan(stat_prefix=BLACK_HOLE, clusters=((BLACK_HOLE, 1),), access_logs=context.access_logs)
+    return ListenerPlan(
+        name="virtualOutbound",
+        address=_WILDCARD,
+        port=OUTBOUND_PORT,
+        direction="OUTBOUND",
+        intercepts="redirect",
+        chains=(
+            ChainPlan(name="virtualOutbound-blackhole", match=ChainMatch(port=OUTBOUND_PORT), application=loop),
+            ChainPlan(
+                name="virtualOutbound-catchall-tcp" if context.allow_any else "virtualOutbound-blackhole",
+                application=_fallback(context),
+            ),
+        ),
+    )

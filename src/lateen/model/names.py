@@ -1,0 +1,22 @@
+"""Names that Istio gives to clusters and servers: dashboards, EnvoyFilters and people rely on them."""
+
+__all__ = ["BLACK_HOLE", "INBOUND_PASSTHROUGH", "PASSTHROUGH", "inbound_cluster", "outbound_cluster", "sni"]
+
+BLACK_HOLE = "BlackHoleCluster"
+PASSTHROUGH = "PassthroughCluster"
+INBOUND_PASSTHROUGH = "InboundPassthroughCluster"
+
+
+def outbound_cluster(port: int, subset: str, host: str) -> str:
+    """The cluster of a service port, or of a subset of it."""
+    return f"outbound|{port}|{subset}|{host}"
+
+
+def inbound_cluster(port: int) -> str:
+    """The cluster of a port of the workload itself; it names no host."""
+    return f"inbound|{port}||"
+
+
+def sni(port: int, subset: str, host: str) -> str:
+    """The server name a client sends in mutual TLS inside the mesh."""
+    return f"outbound_.{port}_.{subset}_.{host}"
