@@ -1,0 +1,35 @@
+"""The names under which a service answers in a route configuration.
+
+Short names count only as far as the client's own search domains lead: `reviews` in the service's namespace, `reviews.default` in all.
+"""
+
+from lateen.model.service import Service
+
+__all__ = ["service_domains"]
+
+
+def service_domains(service: Service, namespace: str, domain: str) -> tuple[str, ...]:
+    """All host names, without ports, by which clients of `namespace` may call the service."""
+    names = [service.hostname, f"{service.hostname}.", *_short_names(service.hostname, namespace, domain)]
+    if service.headless:
+        names += [f"*.{name}" for name in names]
+    if service.hostname.startswith("*"):
+        return tuple(names)
+    return (*names, *(_literal(address) for address in service.addresses if "/" not in address))
+
+
+def _short_names(hostname: str, namespace: str, domain: str) -> list[str]:
+    suffix = f".svc.{domain}"
+    if not domain or not hostname.endswith(suffix):
+        return []
+    stem = hostname.removesuffix(suffix)  # reviews.default
+    name, dot, own = stem.rpartition(".")
+    if not dot:
+        return []
+    short = [name] if own == namespace else []
+    return [*short, f"{stem}.svc", stem]
+
+
+def _literal(address: str) -> str:
+    """An address as it stands in a Host header."""
+    return f"[{address}]" if ":" in address else address

@@ -1,0 +1,144 @@
+"""Listeners of a gateway: one per port, with a chain per TLS server, TCP rule or all of plaintext HTTP."""
+
+from collections.abc import Callable, Iterable
+
+from msgspec import Struct
+
+from lateen.api.gateway import ServerTLSSettings
+from lateen.api.virtualservice import Destination
+from lateen.compile.bindings import bound_routes
+from lateen.compile.l4routes import L4Target, tcp_plan, tcp_targets, tls_targets
+from lateen.compile.matches import Place
+from lateen.compile.routenames import gateway_route, gateway_tls_route
+from lateen.model.gateway import GatewayPort, MergedServer
+from lateen.model.listenerplan import (
+    AccessLogPlan,
+    ChainMatch,
+    ChainPlan,
+    CredentialTls,
+    HttpPlan,
+    InspectorPlan,
+    ListenerPlan,
+    MeshTls,
+)
+from lateen.model.route import VirtualRoutes
+
+__all__ = ["GatewayContext", "credentials_of", "plan_gateway_listener"]
+
+_ANY = "*"
+
+
+class GatewayContext(Struct, frozen=True, kw_only=True):
+    """What gateway listeners ask of the mesh."""
+
+    routes: tuple[VirtualRoutes, ...]  # all that name one of the proxy's Gateways, oldest first
+    place: Callable[[MergedServer], Place]
+    cluster: Callable[[Destination, int], str]
+    client_prefixes: tuple[str, ...]  # SPIFFE prefixes for ISTIO_MUTUAL
+    trusted_proxies: int = 0
+    access_logs: tuple[AccessLogPlan, ...] = ()
+
+
+def plan_gateway_listener(port: GatewayPort, context: GatewayContext) -> ListenerPlan | None:
+    """The listener of one port; None when no server of it leads anywhere."""
+    address = port.bind or "0.0.0.0"  # noqa: S104 - a gateway serves the outside
+    name = f"{address}_{port.listen}"
+    chains: list[ChainPlan] = []
+    if port.servers[0].protocol.is_http:
+        chains.append(_http_chain(name, gateway_route(port.listen, port.bind), None, None, context))
+    else:
+        for server in port.servers:
+            chains += _server_chains(name, port, server, context)
+    if not chains:
+        return None
+    named = any(chain.match is not None and chain.match.server_names or chain.tls is not None for chain in chains)
+    return ListenerPlan(
+        name=name,
+        address=address,
+        port=port.listen,
+        direction="OUTBOUND",
+        chains=tuple(chains),
+        inspectors=(InspectorPlan(kind="tls"),) if named else (),
+        waits=True,
+        owners=tuple(dict.fromkeys(server.owner for server in port.servers)),
+    )
+
+
+def _server_chains(name: str, port: GatewayPort, server: MergedServer, context: GatewayContext) -> Iterable[ChainPlan]:
+    tls = _tls(server.tls, context) if server.terminates_tls and server.tls is not None else None
+    if server.protocol.value == "HTTPS" and tls is not None:
+        place, gateway = server.gateway.split("/")
+        route = gateway_tls_route(server.number, server.port_name, gateway, place, port.bind)
+        return [_http_chain(name, route, _sni(_hosts(server)), tls, context)]
+    targets = [target for routes, hosts in bound_routes(server, context.routes) for target in _targets(server, routes, hosts, context)]
+    return [_tcp_chain(server, target, tls, context) for target in targets]
+
+
+def _targets(server: MergedServer, routes: VirtualRoutes, hosts: tuple[str, ...], context: GatewayContext) -> tuple[L4Target, ...]:
+    place = context.place(server)
+    if server.protocol.is_tls and not server.terminates_tls:
+        return tls_targets(routes, place, lambda d: context.cluster(d, server.number), hosts)
+    return tcp_targets(routes, place, lambda d: context.cluster(d, server.number))[:1]
+
+
+def _tcp_chain(server: MergedServer, target: L4Target, tls: CredentialTls | MeshTls | None, context: GatewayContext) -> ChainPlan:
+    names = target.server_names or (_hosts(server) if tls is not None else ())
+    match = _sni(names, target.prefixes)
+    return ChainPlan(match=match, tls=tls, application=tcp_plan(target, context.access_logs), connect_timeout=True)
+
+
+def _http_chain(
+    name: str, route: str, match: ChainMatch | None, tls: CredentialTls | MeshTls | None, context: GatewayContext
+) -> ChainPlan:
+    http = HttpPlan(
+        role="gateway",
+        stat_prefix=f"outbound_{name};",
+        route_name=route,
+        trusted_proxies=context.trusted_proxies,
+        access_logs=context.access_logs,
+    )
+    return ChainPlan(match=match, tls=tls, application=http, connect_timeout=True)
+
+
+def _hosts(server: MergedServer) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(host.host for host in server.hosts))
+
+
+def _sni(names: tuple[str, ...], prefixes: tuple[str, ...] = ()) -> ChainMatch | None:
+    """Connections for these names; the name `*` takes all."""
+    wanted = () if _ANY in names else names
+    return ChainMatch(server_names=wanted, prefixes=prefixes) if wanted or prefixes else None
+
+
+def credentials_of(tls: ServerTLSSettings) -> tuple[str, ...]:
+    """The names of the Secrets a server needs, certificates first, the CA of client certificates last."""
+    names = tls.credential_names or ((tls.credential_name,) if tls.credential_name else ())
+    if not names or tls.mode not in ("MUTUAL", "OPTIONAL_MUTUAL"):
+        return names
+    return (*names, tls.ca_cert_credential_name or f"{names[0]}-cacert")
+
+
+def _tls(tls: ServerTLSSettings, context: GatewayContext) -> CredentialTls | MeshTls:
+    if tls.mode == "ISTIO_MUTUAL":
+        return MeshTls(alpn=("h2", "http/1.1"), client_prefixes=context.client_prefixes)
+    asks = tls.mode in ("MUTUAL", "OPTIONAL_MUTUAL")
+    names = credentials_of(tls)
+    if names:
+        secrets = tuple(f"kubernetes://{name}" for name in (names[:-1] if asks else names))
+        root = f"kubernetes://{names[-1]}" if asks else ""
+    else:
+        secrets = (f"file-cert:{tls.server_certificate}~{tls.private_key}",)
+        root = f"file-root:{tls.ca_certificates}" if asks else ""
+    return CredentialTls(
+        secrets=secrets,
+        root=root,
+        client=("required" if tls.mode == "MUTUAL" else "optional") if asks else "none",
+        client_names=tls.subject_alt_names,
+        min_version=_version(tls.min_protocol_version),
+        max_version=_version(tls.max_protocol_version),
+        ciphers=tls.cipher_suites,
+    )
+
+
+def _version(version: str) -> str:
+    return "" if version == "TLS_AUTO" else version

@@ -1,0 +1,194 @@
+"""Routes of a sidecar: per route configuration, which virtual hosts it has, and what stands in each.
+
+Two steps, so that a change costs what it concerns: a table names the hosts of a configuration (it reads names only), and each host is
+planned on its own, shared by all proxies for which its key is the same.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from lateen.api.meta import Key
+from lateen.compile.domains import service_domains
+from lateen.compile.matches import Place
+from lateen.compile.rules import Lookup, default_route, plan_rules
+from lateen.model.names import PASSTHROUGH, outbound_cluster
+from lateen.model.route import MESH, VirtualRoutes
+from lateen.model.routeplan import ResponsePlan, RoutePlan, TargetPlan, VirtualHostPlan
+from lateen.model.scope import Selector
+from lateen.model.service import Service
+from lateen.util.hosts import is_wildcard, matches, more_specific_first
+
+__all__ = ["HostKey", "RouteHead", "catch_all", "head_of", "plan_host", "plan_table"]
+
+_HTTP_PORT = 80  # VirtualService hosts that no service has are routed on this port
+_BAD_GATEWAY = 502
+
+
+class HostKey(NamedTuple):
+    """All that a virtual host's plan depends on besides the objects it names."""
+
+    port: int
+    host: str
+    service_namespace: str  # "" where no service has the host
+    routes: Key | None  # the VirtualService
+    namespace: str  # of the clients, where short names or rules tell it apart; else ""
+    selectors: tuple[Selector, ...] = ()  # of the clients, as far as the rules look at them
+    dropped: tuple[str, ...] = ()  # domains that an earlier host of the configuration has
+    alone: bool = False  # a configuration of this one service: every host name means it
+
+
+class RouteHead(Struct, frozen=True, kw_only=True):
+    """Of a VirtualService what decides where it applies; it stays equal when only its rules change."""
+
+    key: Key
+    age: tuple[str, str, str]
+    hosts: tuple[str, ...]
+    export_to: tuple[str, ...]
+    mesh: bool
+    http: bool
+    selectors: tuple[Selector, ...]  # source labels that rules ask for
+    by_namespace: bool  # rules ask for the source namespace
+
+
+def head_of(routes: VirtualRoutes) -> RouteHead:
+    """The head of `routes`."""
+    blocks = [match for rule in routes.http for match in rule.match]
+    selectors = {tuple(sorted(match.source_labels.items())) for match in blocks if match.source_labels}
+    gateways = {name for match in blocks for name in match.gateways}
+    return RouteHead(
+        key=routes.key,
+        age=routes.age,
+        hosts=routes.hosts,
+        export_to=routes.export_to,
+        mesh=MESH in routes.gateways or MESH in gateways,
+        http=bool(routes.http),
+        selectors=tuple(sorted(selectors)),
+        by_namespace=any(match.source_namespace for match in blocks),
+    )
+
+
+def plan_table(
+    port: int,
+    services: Iterable[Service],
+    heads: Iterable[RouteHead],
+    *,
+    namespace: str,
+    selectors: tuple[Selector, ...],
+    domain: str,
+    alone: bool = False,
+) -> tuple[HostKey, ...]:
+    """The hosts of the configuration of `port`: `services` are those with HTTP on it, `heads` all visible ones, oldest first."""
+    by_host = {service.hostname: service for service in sorted(services, key=lambda s: s.key)}
+    chosen = _choose(by_host, tuple(heads))
+    keys = [_host_key(port, by_host[host], chosen.get(host), namespace, selectors, alone=alone) for host in sorted(by_host)]
+    if port == _HTTP_PORT and not alone:
+        keys += [_unknown_key(port, host, head, namespace, selectors) for host, head in _unknown_hosts(by_host, heads)]
+    with_rules_first = sorted(keys, key=lambda key: (key.routes is None, more_specific_first(key.host)))
+    return _without_duplicates(with_rules_first, by_host, namespace, domain)
+
+
+def _choose(services: Mapping[str, Service], heads: tuple[RouteHead, ...]) -> dict[str, RouteHead]:
+    """For each host the VirtualService that speaks of it: the most specific of its hosts wins, then the oldest."""
+    chosen: dict[str, RouteHead] = {}
+    exact: dict[str, RouteHead] = {}
+    wild: list[tuple[str, RouteHead]] = []
+    for head in heads:
+        for host in head.hosts:
+            if is_wildcard(host):
+                wild.append((host, head))
+            else:
+                exact.setdefault(host, head)
+    wild.sort(key=lambda item: more_specific_first(item[0]))
+    for name in services:
+        found = exact.get(name) or next((head for host, head in wild if matches(host, name)), None)
+        if found is not None:
+            chosen[name] = found
+    return chosen
+
+
+def _unknown_hosts(services: Mapping[str, Service], heads: Iterable[RouteHead]) -> list[tuple[str, RouteHead]]:
+    found: dict[str, RouteHead] = {}
+    for head in heads:
+        for host in head.hosts:
+            known = host in services or (is_wildcard(host) and any(matches(host, name) for name in services))
+            if not known:
+                found.setdefault(host, head)
+    return sorted(found.items())
+
+
+def _host_key(
+    port: int, service: Service, head: RouteHead | None, namespace: str, selectors: tuple[Selector, ...], *, alone: bool
+) -> HostKey:
+    near = namespace if namespace == service.namespace or (head is not None and head.by_namespace) else ""
+    return HostKey(
+        port=port,
+        host=service.hostname,
+        service_namespace=service.namespace,
+        routes=head.key if head is not None else None,
+        namespace=near,
+        selectors=_relevant(head, selectors),
+        alone=alone,
+    )
+
+
+def _unknown_key(port: int, host: str, head: RouteHead, namespace: str, selectors: tuple[Selector, ...]) -> HostKey:
+    near = namespace if head.by_namespace else ""
+    return HostKey(port, host, "", head.key, near, _relevant(head, selectors))
+
+
+def _relevant(head: RouteHead | None, selectors: tuple[Selector, ...]) -> tuple[Selector, ...]:
+    return tuple(s for s in head.selectors if s in selectors) if head is not None else ()
+
+
+def _without_duplicates(
+    keys: Iterable[HostKey], services: Mapping[str, Service], namespace: str, domain: str
+) -> tuple[HostKey, ...]:
+    """Envoy refuses a domain that stands twice: the first host keeps it."""
+    taken: set[str] = set()
+    out: list[HostKey] = []
+    for key in keys:
+        service = services.get(key.host) if key.service_namespace else None
+        domains = service_domains(service, namespace, domain) if service is not None and not key.alone else (key.host,)
+        dropped = tuple(name for name in domains if name in taken)
+        taken.update(domains)
+        if len(dropped) < len(domains):
+            out.append(key._replace(dropped=dropped) if dropped else key)
+    return tuple(out)
+
+
+def plan_host(
+    key: HostKey, service: Service | None, routes: VirtualRoutes | None, lookup: Lookup, *, domain: str
+) -> VirtualHostPlan | None:
+    """The virtual host of `key`; None when the rules of its VirtualService leave nothing here."""
+    place = Place(port=key.port, namespace=key.namespace, selectors=key.selectors)
+    if routes is not None:
+        plans = plan_rules(routes, place, lookup)
+    else:
+        cluster = outbound_cluster(key.port, "", key.host)
+        plans = (default_route(cluster, key.host, key.port, lookup.hashes(key.host, "", key.port)),)
+    if not plans:
+        return None
+    return VirtualHostPlan(
+        name=f"{key.host}:{key.port}",
+        domains=_domains(key, service, domain),
+        routes=plans,
+        owners=routes.owners if routes is not None else (),
+    )
+
+
+def _domains(key: HostKey, service: Service | None, domain: str) -> tuple[str, ...]:
+    if key.alone:
+        return ("*",)
+    domains = service_domains(service, key.namespace, domain) if service is not None else (key.host,)
+    return tuple(name for name in domains if name not in key.dropped)
+
+
+def catch_all(allow_any: bool) -> VirtualHostPlan:
+    """What happens to hosts that no virtual host has: passed on as they are, or refused."""
+    if allow_any:
+        route = RoutePlan(name="allow_any", targets=(TargetPlan(cluster=PASSTHROUGH),))
+        return VirtualHostPlan(name="allow_any", domains=("*",), routes=(route,))
+    refusal = RoutePlan(name="block_all", response=ResponsePlan(_BAD_GATEWAY))
+    return VirtualHostPlan(name="block_all", domains=("*",), routes=(refusal,))
