@@ -55,7 +55,7 @@ def check(raw: object, type_: type[Struct], path: Path = (), *, proto: bool) -> 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean "x"?` where something known is close, otherwise nothing."""
     by_lower = {one.lower(): one for one in known}
-    close = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.7)
+    close = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return f'; did you mean "{by_lower[close[0]]}"?' if close else ""
 
 

@@ -11,9 +11,9 @@ import re
 __all__ = ["Refused", "resolve", "tagged"]
 
 _WORDS: dict[str, object] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
-for _word in ("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"):
+for _word in ("yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"):
     _WORDS[_word] = True
-for _word in ("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"):
+for _word in ("no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"):
     _WORDS[_word] = False
 
 _NUMERIC = frozenset("0123456789+-.")

@@ -32,7 +32,7 @@ def test_go_and_protobuf_spellings_are_read(text: str, expected: int) -> None:
     assert durations.parse(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "1", "s", ".s", "1 s", "1d", "1s2", "-", "--1s", "1e3s", "a" * 1000, "١s"])
+@pytest.mark.parametrize("text", ["", "1", "s", ".s", "1 s", "1d", "1s2", "-", "--1s", "1e3s", "a" * 1000, "\u0661s"])
 def test_a_text_without_number_or_unit_is_refused(text: str) -> None:
     """The message names the text and shows how durations are written."""
     with pytest.raises(ValueError, match="is not a duration"):
