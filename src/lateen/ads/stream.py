@@ -91,9 +91,7 @@ class Stream:
             endpoints.resend(frozenset(frame.name for frame in push.frames))
 
     def _busy(self, types: tuple[str, ...]) -> bool:
-        return any(
-            self._subscriptions[t].outstanding(self._snapshot.get(t, {})) for t in types if t in self._subscriptions
-        )
+        return any(self._subscriptions[t].outstanding(self._snapshot.get(t, {})) for t in types if t in self._subscriptions)
 
     def _unasked_endpoints(self) -> bool:
         clusters, endpoints = self._subscriptions.get(CDS), self._subscriptions.get(EDS)

@@ -26,9 +26,7 @@ def namespace_mode(policies: Iterable[PeerAuthentication], namespace: str, root:
     return _mode(_first(ordered, namespace), mesh)
 
 
-def effective_authn(
-    policies: Iterable[PeerAuthentication], namespace: str, selectors: tuple[Selector, ...], root: str
-) -> Authn:
+def effective_authn(policies: Iterable[PeerAuthentication], namespace: str, selectors: tuple[Selector, ...], root: str) -> Authn:
     """The modes of a workload of `namespace` that `selectors` match."""
     ordered = _oldest_first(policies)
     inherited = namespace_mode(ordered, namespace, root)

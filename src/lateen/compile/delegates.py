@@ -47,9 +47,7 @@ def _merge_rule(root: HTTPRoute, rule: HTTPRoute) -> HTTPRoute | None:
     )
 
 
-def _merge_matches(
-    root: tuple[HTTPMatchRequest, ...], leaf: tuple[HTTPMatchRequest, ...]
-) -> tuple[HTTPMatchRequest, ...] | None:
+def _merge_matches(root: tuple[HTTPMatchRequest, ...], leaf: tuple[HTTPMatchRequest, ...]) -> tuple[HTTPMatchRequest, ...] | None:
     if not root or not leaf:
         return root or leaf
     return tuple(_merge_match(r, d) for r in root for d in leaf if not _conflict(r, d)) or None

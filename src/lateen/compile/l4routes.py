@@ -58,9 +58,7 @@ def tls_targets(routes: VirtualRoutes, place: Place, cluster: ClusterOf, hosts: 
             if not names or not applies_l4(match, place):
                 continue
             prefixes = tuple(match.destination_subnets)
-            target = L4Target(
-                clusters=_weighted(rule.route, cluster), label=_label(routes), server_names=names, prefixes=prefixes
-            )
+            target = L4Target(clusters=_weighted(rule.route, cluster), label=_label(routes), server_names=names, prefixes=prefixes)
             found.setdefault((names, prefixes), target)
     return tuple(found.values())
 

@@ -51,7 +51,7 @@ def plan_gateway_listener(port: GatewayPort, context: GatewayContext) -> Listene
             chains += _server_chains(name, port, server, context)
     if not chains:
         return None
-    named = any(chain.match is not None and chain.match.server_names or chain.tls is not None for chain in chains)
+    named = any((chain.match is not None and chain.match.server_names) or chain.tls is not None for chain in chains)
     return ListenerPlan(
         name=name,
         address=address,
@@ -87,9 +87,7 @@ def _tcp_chain(server: MergedServer, target: L4Target, tls: CredentialTls | Mesh
     return ChainPlan(match=match, tls=tls, application=tcp_plan(target, context.access_logs), connect_timeout=True)
 
 
-def _http_chain(
-    name: str, route: str, match: ChainMatch | None, tls: CredentialTls | MeshTls | None, context: GatewayContext
-) -> ChainPlan:
+def _http_chain(name: str, route: str, match: ChainMatch | None, tls: CredentialTls | MeshTls | None, context: GatewayContext) -> ChainPlan:
     http = HttpPlan(
         role="gateway",
         stat_prefix=f"outbound_{name};",

@@ -107,9 +107,7 @@ def _targets(draft: _Draft, service: Service, port: Port, context: OutboundConte
         cluster = outbound_cluster(port.number, "", service.hostname)
         names = (service.hostname,) if port.protocol.is_tls and draft.address == _WILDCARD else ()
         found.append(L4Target(clusters=((cluster, 1),), label=service.name, server_names=names))
-    return tuple(
-        L4Target(clusters=t.clusters, label=t.label, server_names=t.server_names, prefixes=t.prefixes or prefixes) for t in found
-    )
+    return tuple(L4Target(clusters=t.clusters, label=t.label, server_names=t.server_names, prefixes=t.prefixes or prefixes) for t in found)
 
 
 def _ranges(service: Service) -> tuple[str, ...]:
@@ -117,9 +115,7 @@ def _ranges(service: Service) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(ip_network(address, strict=False)) for address in service.addresses if "/" in address))
 
 
-def _add_targets(
-    draft: _Draft, service: Service, port: Port, targets: tuple[L4Target, ...], context: OutboundContext
-) -> list[Problem]:
+def _add_targets(draft: _Draft, service: Service, port: Port, targets: tuple[L4Target, ...], context: OutboundContext) -> list[Problem]:
     problems: list[Problem] = []
     taken = {(chain.match.server_names, chain.match.prefixes) for chain in draft.chains if chain.match is not None}
     for target in targets:

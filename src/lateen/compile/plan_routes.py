@@ -142,9 +142,7 @@ def _relevant(head: RouteHead | None, selectors: tuple[Selector, ...]) -> tuple[
     return tuple(s for s in head.selectors if s in selectors) if head is not None else ()
 
 
-def _without_duplicates(
-    keys: Iterable[HostKey], services: Mapping[str, Service], namespace: str, domain: str
-) -> tuple[HostKey, ...]:
+def _without_duplicates(keys: Iterable[HostKey], services: Mapping[str, Service], namespace: str, domain: str) -> tuple[HostKey, ...]:
     """Envoy refuses a domain that stands twice: the first host keeps it."""
     taken: set[str] = set()
     out: list[HostKey] = []
@@ -161,15 +159,14 @@ def _without_duplicates(
 def plan_host(
     key: HostKey, service: Service | None, routes: VirtualRoutes | None, lookup: Lookup, *, domain: str
 ) -> VirtualHostPlan | None:
-    """The virtual host of `key`; None when the rules of its VirtualService leave nothing here."""
+    """The virtual host of `key`; None when no service has the host and the rules of its VirtualService leave nothing here."""
     place = Place(port=key.port, namespace=key.namespace, selectors=key.selectors)
-    if routes is not None:
-        plans = plan_rules(routes, place, lookup)
-    else:
+    plans = plan_rules(routes, place, lookup) if routes is not None else ()
+    if not plans:
+        if service is None:
+            return None
         cluster = outbound_cluster(key.port, "", key.host)
         plans = (default_route(cluster, key.host, key.port, lookup.hashes(key.host, "", key.port)),)
-    if not plans:
-        return None
     return VirtualHostPlan(
         name=f"{key.host}:{key.port}",
         domains=_domains(key, service, domain),

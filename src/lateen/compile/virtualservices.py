@@ -96,7 +96,7 @@ def _delegate(
         seen = exported_to(delegate.spec.export_to or default_export, namespace)
         if "*" in seen or root.metadata.namespace in seen:
             return delegate, None
-        why = f'is not exported to namespace {root.metadata.namespace}: add it to the delegate\'s exportTo'
+        why = f"is not exported to namespace {root.metadata.namespace}: add it to the delegate's exportTo"
     return None, Problem(
         code="delegate",
         message=f"rule {number} is left out: its delegate {namespace}/{rule.delegate.name} {why}",

@@ -11,7 +11,7 @@ from lateen.api.meta import Key
 from lateen.model.endpoint import Locality
 from lateen.model.service import Port, ServiceKey
 
-__all__ = ["EndpointView", "GatewayScope", "InboundScope", "OutboundScope", "Proxy", "ServiceInstance", "Selector"]
+__all__ = ["EndpointView", "GatewayScope", "InboundScope", "OutboundScope", "Proxy", "Selector", "ServiceInstance"]
 
 Selector = tuple[tuple[str, str], ...]  # sorted label pairs
 

@@ -25,7 +25,9 @@ def proxy_from_node(node: base_pb2.Node) -> Proxy:
     """The proxy that `node` describes; NodeError with a sentence when its id is not in Istio's form."""
     parts = node.id.split("~")
     if len(parts) != 4 or parts[0] not in _KINDS or "." not in parts[2]:
-        raise NodeError(f'node id "{node.id[:200]}": expected "sidecar~IP~POD.NAMESPACE~DOMAIN" or "router~...", as Istio\'s agents send it')
+        raise NodeError(
+            f'node id "{node.id[:200]}": expected "sidecar~IP~POD.NAMESPACE~DOMAIN" or "router~...", as Istio\'s agents send it'
+        )
     fields = node.metadata.fields
     pod, _, namespace = parts[2].rpartition(".")
     addresses = tuple(a for a in _text(fields, "INSTANCE_IPS").split(",") if a) or (parts[1],)

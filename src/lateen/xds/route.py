@@ -94,13 +94,14 @@ def _weighted(target: TargetPlan) -> pb.WeightedCluster.ClusterWeight:
 
 
 def _add_headers(message: "pb.Route | pb.WeightedCluster.ClusterWeight", plan: HeaderOpsPlan) -> None:
-    message.request_headers_to_add.extend(_header(*operation) for operation in plan.request)
-    message.response_headers_to_add.extend(_header(*operation) for operation in plan.response)
+    message.request_headers_to_add.extend(_header(operation) for operation in plan.request)
+    message.response_headers_to_add.extend(_header(operation) for operation in plan.response)
     message.request_headers_to_remove.extend(plan.request_remove)
     message.response_headers_to_remove.extend(plan.response_remove)
 
 
-def _header(name: str, value: str, replace: bool) -> base_pb2.HeaderValueOption:
+def _header(operation: tuple[str, str, bool]) -> base_pb2.HeaderValueOption:
+    name, value, replace = operation
     option = base_pb2.HeaderValueOption(header=base_pb2.HeaderValue(key=name, value=value))
     if replace:
         option.append_action = _OVERWRITE

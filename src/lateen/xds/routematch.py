@@ -10,9 +10,7 @@ __all__ = ["build_match", "string_matcher"]
 
 def build_match(plan: MatchPlan) -> pb.RouteMatch:
     """The conditions of one route."""
-    match = pb.RouteMatch(
-        headers=[_header(header) for header in plan.headers], query_parameters=[_query(query) for query in plan.queries]
-    )
+    match = pb.RouteMatch(headers=[_header(header) for header in plan.headers], query_parameters=[_query(query) for query in plan.queries])
     _set_path(match, plan.path)
     if plan.case_sensitive is not None:
         match.case_sensitive.value = plan.case_sensitive

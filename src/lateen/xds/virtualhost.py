@@ -34,4 +34,5 @@ def join_route_configuration(name: str, hosts: Iterable[bytes]) -> bytes:
     head = route_pb2.RouteConfiguration(name=name, ignore_port_in_host_matching=True)
     head.validate_clusters.value = False
     head.max_direct_response_body_size_bytes.value = _MAX_BODY
-    return head.SerializeToString(deterministic=True) + join(_VIRTUAL_HOSTS, hosts)
+    serialised: bytes = head.SerializeToString(deterministic=True)
+    return serialised + join(_VIRTUAL_HOSTS, hosts)
