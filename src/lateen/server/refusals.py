@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from lateen.ads.messages import Nack
 from lateen.api.meta import Key
+from lateen.kube.errors import ApiError
 from lateen.model.scope import Proxy
 from lateen.runtime import log, tasks
 from lateen.runtime.clock import Clock
@@ -83,7 +84,7 @@ class RefusalWriter:
                 continue
             try:
                 await self._write(key, None if refusal is None else _condition(refusal, self._clock.now()))
-            except OSError as error:
+            except (OSError, ApiError) as error:
                 _log.warning("status not written", object=str(key), error=str(error))
                 continue
             self._remember(key, refusal)

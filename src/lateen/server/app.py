@@ -1,0 +1,93 @@
+"""The control plane: reads objects from a Kubernetes API, compiles them, serves xDS, tells refusals on the objects.
+
+Built first, started in order: nothing is served before all kinds have been read once, so that no proxy ever gets half a mesh.
+"""
+
+from collections.abc import Callable, Mapping
+
+import grpc
+from msgspec import Struct
+
+from lateen.ads.fleet import ProxyStatus
+from lateen.api.kinds import by_kind
+from lateen.api.meta import Key
+from lateen.compile.world import build_world
+from lateen.graph import Graph
+from lateen.model.mesh import Settings
+from lateen.runtime import log
+from lateen.runtime.clock import Clock
+from lateen.serve.grpc_ads import AdsService
+from lateen.server.distributor import Distributor
+from lateen.server.doors import ServerIdentity, open_plaintext_door, open_secure_door
+from lateen.server.ingest import Ingest
+from lateen.server.refusals import RefusalWriter
+from lateen.sources.kubeclient import KubeClient
+from lateen.xds.snapshots import Snapshots
+
+__all__ = ["ControlPlane", "Doors"]
+
+_log = log.get("control-plane")
+
+
+class Doors(Struct, frozen=True, kw_only=True):
+    """Where the control plane listens; "" leaves a door shut. `identity` is its own certificate, for the secure door."""
+
+    plaintext: str = "127.0.0.1:15010"
+    secure: str = ""
+    identity: Callable[[], ServerIdentity] | None = None
+
+
+class ControlPlane:
+    """One control plane over one API."""
+
+    def __init__(self, client: KubeClient, settings: Settings, doors: Doors, clock: Clock) -> None:
+        self._client = client
+        self._doors = doors
+        self._trust_domain = settings.trust_domain
+        self.graph = Graph()
+        self.world = build_world(self.graph, settings)
+        self.distributor = Distributor(self.graph, self.world, Snapshots(self.graph, self.world), self._refusals_changed)
+        self._ingest = Ingest(client, self.world.inputs, self.distributor.commit, clock)
+        self._refusals = RefusalWriter(self.distributor.nacks, self._write_condition, clock)
+        self._servers: list[grpc.aio.Server] = []
+
+    async def start(self) -> None:
+        """Read everything, then open the doors."""
+        await self._ingest.start()
+        self._refusals.start()
+        if self._doors.plaintext:
+            self._servers.append(self._serve(open_plaintext_door(self._doors.plaintext), trust_domain=None))
+        if self._doors.secure and self._doors.identity is not None:
+            door = open_secure_door(self._doors.secure, self._doors.identity)
+            self._servers.append(self._serve(door, trust_domain=self._trust_domain))
+        for server in self._servers:
+            await server.start()
+
+    async def stop(self) -> None:
+        """Close the doors, then stop following the API. Proxies keep what they hold."""
+        for server in self._servers:
+            await server.stop(grace=0.2)
+        await self._refusals.stop()
+        await self._ingest.stop()
+
+    def proxies(self) -> tuple[ProxyStatus, ...]:
+        """Every connected proxy and what it holds."""
+        return self.distributor.fleet.status()
+
+    def _serve(self, server: grpc.aio.Server, *, trust_domain: str | None) -> grpc.aio.Server:
+        AdsService(self.distributor, trust_domain=trust_domain).register(server)
+        return server
+
+    def _refusals_changed(self) -> None:
+        self._refusals.changed()
+
+    async def _write_condition(self, key: Key, condition: Mapping[str, object] | None) -> None:
+        info = by_kind(key.kind)
+        if info is None:
+            return
+        obj = await self._client.get(info, key.name, key.namespace)
+        status = obj.get("status")
+        present = status.get("conditions", []) if isinstance(status, Mapping) else []
+        others = [one for one in present if isinstance(one, Mapping) and one.get("type") != "Rejected"]
+        conditions = others if condition is None else [*others, condition]
+        await self._client.patch_status(info, key.name, {"conditions": conditions}, key.namespace)

@@ -1,0 +1,94 @@
+"""From the Kubernetes API into the graph: one reflector per kind, each object decoded and staged; a quiet moment later all is committed.
+
+An object that cannot be read keeps its last good form, as a typing error must not take a service away. Must not compile anything.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+from lateen.ads.debounce import Debounce
+from lateen.api.decode import decode_object
+from lateen.api.kinds import KindInfo, by_kind
+from lateen.api.meta import Key
+from lateen.runtime import log, tasks
+from lateen.runtime.clock import Clock
+from lateen.sources.kubeclient import KubeClient
+
+__all__ = ["Ingest", "Staging"]
+
+_log = log.get("ingest")
+
+
+class Staging(Protocol):
+    """An input of the graph."""
+
+    def set(self, key: Key, value: object, /) -> None: ...
+    def delete(self, key: Key, /) -> None: ...
+
+
+class Ingest:
+    """Follows the kinds of `inputs`; `commit` is called after each batch, first when all kinds are there."""
+
+    def __init__(self, client: KubeClient, inputs: Mapping[str, Staging], commit: Callable[[], None], clock: Clock) -> None:
+        self._client = client
+        self._inputs = inputs
+        self._commit = commit
+        self._clock = clock
+        self._debounce = Debounce()
+        self._changed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._synced = {kind: asyncio.Event() for kind in inputs}
+
+    async def start(self) -> None:
+        """Return once every kind has been read and committed."""
+        for kind in self._inputs:
+            self._tasks.append(tasks.spawn(self._follow(_info(kind)), name=f"reflect {kind}"))
+        await asyncio.gather(*(event.wait() for event in self._synced.values()))
+        self._debounce.acted()
+        self._commit()
+        self._tasks.append(tasks.spawn(self._batches(), name="commits"))
+
+    async def stop(self) -> None:
+        await tasks.cancel_all(*self._tasks)
+
+    async def _follow(self, info: KindInfo) -> None:
+        def on_event(event: str, raw: Mapping[str, object]) -> None:
+            self._stage(info.kind, event, raw)
+
+        await self._client.reflect(info, on_event, on_synced=self._synced[info.kind].set)
+
+    def _stage(self, kind: str, event: str, raw: Mapping[str, object]) -> None:
+        meta = raw.get("metadata")
+        names = meta if isinstance(meta, Mapping) else {}
+        key = Key(kind, str(names.get("namespace", "")), str(names.get("name", "")))
+        if event == "DELETED":
+            self._inputs[kind].delete(key)
+        else:
+            obj, problems = decode_object(raw, lenient=True)
+            if obj is None:
+                _report(key, (problem.message for problem in problems))
+                return
+            self._inputs[kind].set(key, obj)
+        self._debounce.changed(self._clock.monotonic())
+        self._changed.set()
+
+    async def _batches(self) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            while (due := self._debounce.due()) is not None and due > self._clock.monotonic():
+                await self._clock.sleep(due - self._clock.monotonic())
+            self._debounce.acted()
+            self._commit()
+
+
+def _info(kind: str) -> KindInfo:
+    info = by_kind(kind)
+    if info is None:
+        raise ValueError(f"{kind} is not in the table of kinds")
+    return info
+
+
+def _report(key: Key, messages: Iterable[str]) -> None:
+    _log.warning("object not understood, its last good form stays", object=str(key), problems=list(messages))
