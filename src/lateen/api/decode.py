@@ -2,11 +2,11 @@
 
 Why: every object that comes from outside passes here, so that a mistake is told once, with file, line, object and
 field, and nothing later needs to doubt a type. Bad input gives problems, never an exception. Must not open files.
+
+Codes of problems: syntax, unknown-kind, unknown-field, duplicate-field, missing-field, wrong-type, wrong-value, one-of.
 """
 
 import copy
-import json
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
@@ -15,10 +15,12 @@ import yaml
 from msgspec import Struct
 
 from lateen.api.decode_fields import Finding, Path
+from lateen.api.decode_json import json_objects
 from lateen.api.decode_lines import Lines
 from lateen.api.decode_scalars import Refused, resolve, tagged
 from lateen.api.decode_typed import Origin, message, problem, to_json, typed
 from lateen.api.meta import Key
+from lateen.util import collector
 from lateen.util.problem import Problem
 
 __all__ = ["Decoded", "Document", "Note", "decode_documents", "decode_message", "decode_object", "read_documents", "to_json"]
@@ -77,7 +79,8 @@ _MAPPING, _MAPPING_END = yaml.MappingStartEvent, yaml.MappingEndEvent
 
 def decode_documents(data: bytes, source: str) -> list[Decoded]:
     """All objects of a YAML stream or JSON text; lists (`kind: List`) are taken apart, empty documents left out."""
-    return [one for document in read_documents(data, source) for one in _objects(document)]
+    with collector.paused():
+        return [one for document in read_documents(data, source) for one in _objects(document)]
 
 
 def decode_object(raw: object, *, lenient: bool = False) -> tuple[Struct | None, tuple[Problem, ...]]:
@@ -152,50 +155,8 @@ def _broken(note: Note, source: str) -> Document:
 
 
 def _json_documents(text: str, source: str) -> list[Document]:
-    """The objects of a JSON text; none where it is not quite JSON: then the YAML reader says what is wrong."""
-    decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_number, parse_float=_finite, parse_int=_bounded)
-    documents, at = [], len(text) - len(text.lstrip())
-    while at < len(text):
-        if text[at] != "{":
-            return []
-        try:
-            raw, end = decoder.raw_decode(text, at)
-            json.dumps(raw, ensure_ascii=False).encode()  # refuses halves of surrogate pairs
-        except (ValueError, RecursionError):
-            return []
-        if _depth(raw) > _DEEPEST:
-            return []
-        documents.append(Document(raw, _lines_of(text, at, end, text.count("\n", 0, at) + 1), source))
-        at = end + len(text[end:]) - len(text[end:].lstrip())
-    return documents
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise ValueError("a key is given twice")
-    return made
-
-
-def _no_number(text: str) -> None:
-    raise ValueError(text)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(text)
-    return number
-
-
-def _bounded(text: str) -> int | float:
-    number = int(text)
-    return number if -(2**63) <= number < 2**64 else _finite(text)
-
-
-def _depth(value: object) -> int:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return 1 + max(map(_depth, inner), default=0)
+    found = json_objects(text, deepest=_DEEPEST) or ()
+    return [Document(raw, _lines_of(text, start, end, text.count("\n", 0, start) + 1), source) for raw, start, end in found]
 
 
 def _lines_of(text: str, start: int, end: int, first_line: int) -> Lines:

@@ -121,7 +121,6 @@ KINDS: tuple[KindInfo, ...] = (
     _core("Secret", "secrets", type=core.Secret),
     _core("ConfigMap", "configmaps", "cm", type=core.ConfigMap),
     _core("Event", "events", "ev", type=core.Event),
-    _core("Endpoints", "endpoints", "ep"),
     _kube("apps", "Deployment", "deployments", "deploy", type=core.Deployment, all=True),
     _kube("apps", "ReplicaSet", "replicasets", "rs", type=core.ReplicaSet, all=True),
     _kube("discovery.k8s.io", "EndpointSlice", "endpointslices", type=core.EndpointSlice),

@@ -16,7 +16,26 @@ NOT_OBJECTS = {
     "serviceentry-valid.yaml": "an address of its first object is the mapping {'001:db8:': null}",
 }
 # What is not written back where it is the field's default.
-DEFAULTS: tuple[Any, ...] = (None, 0, 1, 3, 10, 30, "", False, [], {}, "TCP", "HTTP", "ClusterIP", "MESH_EXTERNAL", "NONE", "Always", "V1")
+DEFAULTS: tuple[Any, ...] = (
+    None,
+    0,
+    1,
+    3,
+    10,
+    30,
+    "",
+    False,
+    [],
+    {},
+    "TCP",
+    "HTTP",
+    "ClusterIP",
+    "MESH_EXTERNAL",
+    "NONE",
+    "Always",
+    "RollingUpdate",
+    "V1",
+)
 DEFAULTS += ("DISABLE", "PASSTHROUGH", "DEFAULT")
 
 
