@@ -15,7 +15,6 @@ __all__ = ["REVIEW_GROUPS", "Target", "parse_path", "path_of"]
 
 REVIEW_GROUPS = {"authorization.k8s.io": "v1", "authentication.k8s.io": "v1"}
 _SERVED = {(info.group, version) for info in KINDS for version in info.versions}
-_NAMESPACE_SUBRESOURCES = ("status", "finalize")
 
 
 class Target(Struct, frozen=True):
@@ -49,7 +48,7 @@ def parse_path(path: str) -> Target | None:
 
 def _target(group: str, version: str, rest: Sequence[str]) -> Target:
     namespace = ""
-    if rest[0] == "namespaces" and len(rest) >= 3 and not (group == "" and rest[2] in _NAMESPACE_SUBRESOURCES):
+    if rest[0] == "namespaces" and len(rest) >= 3 and not (group == "" and rest[2] == "status"):
         namespace, rest = rest[1], rest[2:]
     info = by_plural(group, rest[0])
     if info is None or version not in info.versions or len(rest) > 3 or (namespace and not info.namespaced):

@@ -6,7 +6,7 @@ and randomness come in as callables. Must not know HTTP or the forms of patches 
 
 import base64
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from ipaddress import IPv4Network
 
@@ -19,14 +19,18 @@ from lateen.kube.defaults import apply_defaults
 from lateen.kube.deletion import FOREGROUND, Deletion, timestamp
 from lateen.kube.errors import Cause
 from lateen.kube.names import check_metadata
+from lateen.kube.options import DeleteOptions, WriteOptions
+from lateen.kube.paths import Target
 from lateen.kube.records import Change, JsonObject, Ref, Stored, canonical, load, resource_id, section, store
 from lateen.kube.services import allocate, check_unchanged
 from lateen.kube.store import Store, Transaction
+from lateen.kube.validation import check_fields
 
-__all__ = ["DeleteOptions", "Registry", "Surroundings", "Written"]
+__all__ = ["PROTECTED_NAMESPACES", "Registry", "Surroundings", "Written"]
 
 PROTECTED_NAMESPACES = ("default", "kube-system")
-_KEPT_STATUS = ("nodes", "namespaces")
+_KEPT_STATUS = ("nodes",)
+PLAIN = WriteOptions()
 _SYSTEM_METADATA = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "namespace", "name")
 
 
@@ -50,23 +54,6 @@ class Written(Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
-class DeleteOptions(Struct, frozen=True, rename="camel"):
-    """The parts of Kubernetes' DeleteOptions that are read."""
-
-    propagation_policy: str | None = None
-    grace_period_seconds: int | None = None
-    dry_run: tuple[str, ...] = ()
-    preconditions: Mapping[str, str] = {}
-    orphan_dependents: bool | None = None
-
-    @property
-    def policy(self) -> str:
-        """Background unless said otherwise."""
-        if self.propagation_policy is None and self.orphan_dependents:
-            return "Orphan"
-        return self.propagation_policy or "Background"
-
-
 class Registry:
     """Writes to a store by Kubernetes' rules. Each method is one transaction."""
 
@@ -76,16 +63,17 @@ class Registry:
 
     # -- create ----------------------------------------------------------------------------------------------------
 
-    def create(self, info: KindInfo, namespace: str, raw: JsonObject, *, dry_run: bool = False) -> Written:
-        """Store a new object; `raw` becomes ours."""
+    def create(self, target: Target, raw: JsonObject, options: WriteOptions = PLAIN) -> Written:
+        """Store a new object in the target's collection; `raw` becomes ours."""
+        info = target.info
         resource = resource_id(info)
-        self._prepare_new(info, namespace, raw)
+        self._prepare_new(info, target.namespace, raw)
+        if causes := check_metadata(resource, section(raw, "metadata")):
+            raise errors.invalid(info, str(section(raw, "metadata").get("name") or ""), causes)
+        unknown = check_fields(info, target.version, raw, options)
         raw, warnings = self._admit("CREATE", info, raw, None)
-        meta = section(raw, "metadata")
-        ref = Ref(resource, namespace if info.namespaced else "", str(meta.get("name", "")))
-        if causes := check_metadata(resource, meta):
-            raise errors.invalid(info, ref.name, causes)
-        with self._store.transaction(dry_run=dry_run) as txn:
+        ref = Ref(resource, target.namespace if info.namespaced else "", str(section(raw, "metadata")["name"]))
+        with self._store.transaction(dry_run=options.dry_run) as txn:
             self._check_namespace(txn, info, ref)
             if (existing := txn.get(ref)) is not None:
                 raise errors.already_exists(info, ref.name, deleting=existing.deleting)
@@ -94,7 +82,7 @@ class Registry:
             deletion = Deletion(txn, self._around.now())
             deletion.adopt(stored)
             deletion.drain()
-            return Written(stored, _kept(txn, dry_run), created=True, warnings=warnings)
+            return Written(stored, _kept(txn, options), created=True, warnings=unknown + warnings)
 
     def _prepare_new(self, info: KindInfo, namespace: str, raw: JsonObject) -> None:
         resource = resource_id(info)
@@ -150,11 +138,10 @@ class Registry:
 
     # -- update ----------------------------------------------------------------------------------------------------
 
-    def modify(
-        self, info: KindInfo, ref: Ref, change: Callable[[JsonObject], JsonObject], *, subresource: str = "", dry_run: bool = False
-    ) -> Written:
-        """Replace an object by what `change` makes of a copy of it."""
-        with self._store.transaction(dry_run=dry_run) as txn:
+    def modify(self, target: Target, change: Callable[[JsonObject], JsonObject], options: WriteOptions = PLAIN) -> Written:
+        """Replace an object, or its status, by what `change` makes of a copy of it."""
+        info, ref, subresource = target.info, target.ref, target.subresource
+        with self._store.transaction(dry_run=options.dry_run) as txn:
             stored = txn.get(ref)
             if stored is None:
                 raise errors.not_found(info, ref.name)
@@ -164,8 +151,10 @@ class Registry:
             self._carry_over(ref.resource, old, new, subresource)
             warnings: tuple[str, ...] = ()
             if subresource != "status":
+                warnings = check_fields(info, target.version, new, options)
                 self._check_update(info, ref, old, new)
-                new, warnings = self._admit("UPDATE", info, new, old)
+                new, more = self._admit("UPDATE", info, new, old)
+                warnings += more
             _bump_generation(old, new)
             section(new, "metadata")["resourceVersion"] = str(stored.rv)
             if canonical(new) == canonical(old):
@@ -177,7 +166,7 @@ class Registry:
             deletion.adopt(updated)
             updated = deletion.settle(updated)
             deletion.drain()
-            return Written(updated, _kept(txn, dry_run), warnings=warnings)
+            return Written(updated, _kept(txn, options), warnings=warnings)
 
     def _check_identity(self, info: KindInfo, stored: Stored, new: JsonObject) -> None:
         meta = new["metadata"] = section(new, "metadata")
@@ -237,11 +226,12 @@ class Registry:
 
     # -- delete ----------------------------------------------------------------------------------------------------
 
-    def delete(self, info: KindInfo, ref: Ref, options: DeleteOptions, *, dry_run: bool = False) -> Written:
+    def delete(self, target: Target, options: DeleteOptions) -> Written:
         """Begin or finish the deletion of an object."""
+        info, ref = target.info, target.ref
         if ref.resource == "namespaces" and ref.name in PROTECTED_NAMESPACES:
             raise errors.forbidden(info, ref.name, "this namespace may not be deleted")
-        with self._store.transaction(dry_run=dry_run) as txn:
+        with self._store.transaction(dry_run=bool(options.dry_run)) as txn:
             stored = txn.get(ref)
             if stored is None:
                 raise errors.not_found(info, ref.name)
@@ -253,11 +243,11 @@ class Registry:
             last = deletion.delete(stored, policy=options.policy, grace=options.grace_period_seconds)
             deletion.drain()
             gone = txn.get(ref) is None
-            return Written(last, _kept(txn, dry_run), gone=gone, warnings=result.warnings)
+            return Written(last, _kept(txn, options), gone=gone, warnings=result.warnings)
 
 
-def _kept(txn: Transaction, dry_run: bool) -> Sequence[Change]:  # noqa: FBT001  as the request says it
-    return () if dry_run else tuple(txn.changes)
+def _kept(txn: Transaction, options: WriteOptions | DeleteOptions) -> Sequence[Change]:
+    return () if options.dry_run else tuple(txn.changes)
 
 
 def _merge_string_data(obj: JsonObject) -> None:

@@ -26,7 +26,7 @@ class Watch:
     """Events of one resource, in one namespace or all, that a selection matches."""
 
     def __init__(self, source: Store, resource: str, namespace: str = "", selection: Selection = EVERYTHING) -> None:
-        self._store = source
+        self.store = source
         self._resource = resource
         self._namespace = namespace
         self._selection = selection
@@ -34,23 +34,23 @@ class Watch:
 
     def start_at(self, revision: int) -> None:
         """Give what happens after `revision`; ApiError 410 when that is forgotten."""
-        self._store.since(self._resource, revision)
+        self.store.since(self._resource, revision)
         self.revision = revision
 
     def start_now(self) -> Sequence[WatchEvent]:
         """Give what is there now, then what happens after."""
-        self.revision = self._store.revision
-        present = self._store.list(self._resource, self._namespace)
+        self.revision = self.store.revision
+        present = self.store.list(self._resource, self._namespace)
         return [WatchEvent("ADDED", stored) for stored in present if self._selection.matches(stored)]
 
     def pull(self) -> Sequence[WatchEvent]:
         """The events since the last time; ApiError 410 when some of them are forgotten."""
         events = list(self._events())
-        self.revision = max(self.revision, self._store.revision)
+        self.revision = max(self.revision, self.store.revision)
         return events
 
     def _events(self) -> Iterator[WatchEvent]:
-        for change in self._store.since(self._resource, self.revision):
+        for change in self.store.since(self._resource, self.revision):
             if self._namespace and change.stored.ref.namespace != self._namespace:
                 continue
             event = self._translate(change) if self._selection else WatchEvent(change.type, change.stored)

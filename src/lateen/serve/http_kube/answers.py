@@ -13,7 +13,7 @@ from lateen.kube.listing import Page
 from lateen.kube.paths import Target
 from lateen.kube.records import Stored, is_custom, render
 
-__all__ = ["accepts", "failure", "json_response", "list_body", "object_body", "with_warnings"]
+__all__ = ["accepts", "failure", "json_response", "list_body", "list_metadata", "object_body", "with_warnings"]
 
 _encoder = msgspec.json.Encoder()
 

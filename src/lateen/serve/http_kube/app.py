@@ -10,26 +10,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from lateen.kube.errors import ApiError, error
 from lateen.kube.paths import parse_path
 from lateen.runtime import log
-from lateen.serve.http_kube.answers import failure, json_response
+from lateen.serve.http_kube.about import answer
+from lateen.serve.http_kube.answers import failure
 from lateen.serve.http_kube.live import LiveStore
 from lateen.serve.http_kube.resources import Resources
 from lateen.serve.http_kube.watching import is_watch, serve_watch
 
 __all__ = ["build_app"]
-
-_HEALTH = ("/healthz", "/livez", "/readyz")
-# kubectl's dispatcher picks its client by `minor`; 1.31's sends JSON where 1.32's sends protobuf, which is not read yet
-VERSION = {
-    "major": "1",
-    "minor": "31",
-    "gitVersion": "v1.32.0+lateen",
-    "gitCommit": "",
-    "gitTreeState": "clean",
-    "buildDate": "1970-01-01T00:00:00Z",
-    "goVersion": "",
-    "compiler": "",
-    "platform": "linux/amd64",
-}
 
 
 class _App:
@@ -51,12 +38,9 @@ class _App:
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:
-        path = request.url.path.rstrip("/")
-        if path == "/version":
-            return json_response(VERSION)
-        if path.startswith(_HEALTH):
-            return PlainTextResponse("ok")
-        target = parse_path(path)
+        if (response := await answer(request)) is not None:
+            return response
+        target = parse_path(request.url.path)
         if target is None:
             return PlainTextResponse("404 page not found\n", 404)
         if is_watch(request, target):

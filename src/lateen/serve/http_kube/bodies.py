@@ -10,9 +10,9 @@ import msgspec
 from starlette.requests import Request
 
 from lateen.kube.errors import ApiError, bad_request, error, unsupported_media
+from lateen.kube.options import DeleteOptions
 from lateen.kube.paths import Target
 from lateen.kube.records import JsonObject, is_custom
-from lateen.kube.registry import DeleteOptions
 
 __all__ = ["content_type", "decode_object", "duplicate_fields", "parse_delete_options", "read_body"]
 

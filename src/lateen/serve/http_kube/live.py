@@ -19,6 +19,7 @@ from typing import NamedTuple
 from lateen.api.kinds import by_kind
 from lateen.kube.admission import Admission, admit_all
 from lateen.kube.errors import ApiError, unavailable
+from lateen.kube.paths import Target
 from lateen.kube.records import Change, Persistence, Ref
 from lateen.kube.registry import PROTECTED_NAMESPACES, Registry, Surroundings, Written
 from lateen.kube.store import Store
@@ -69,7 +70,7 @@ class LiveStore:
             raise ValueError("the table of kinds has no Namespace")
         for name in PROTECTED_NAMESPACES:
             if self.store.get(Ref("namespaces", "", name)) is None:
-                await self.write(partial(self.registry.create, namespace, "", {"metadata": {"name": name}}))
+                await self.write(partial(self.registry.create, Target(namespace, "v1"), {"metadata": {"name": name}}))
 
     async def write(self, operation: Callable[[], Written]) -> Written:
         """Run `operation` and return its result once it is durable."""

@@ -6,19 +6,24 @@ Why: turns a request into one call of the registry and its result into an answer
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from lateen.kube import errors
 from lateen.kube.listing import ListOptions, check_revision, list_page
-from lateen.kube.parameters import check_delete, delete_options, dry_run, whole_number, write_options
+from lateen.kube.options import WriteOptions, check_delete, delete_options, whole_number, write_options
 from lateen.kube.patch import json_patch, merge_patch
 from lateen.kube.paths import Target
-from lateen.kube.records import JsonObject, is_custom, resource_id, section
+from lateen.kube.records import JsonObject, Stored, is_custom, load, resource_id, section
 from lateen.kube.registry import Written
+from lateen.kube.scale import scale_of, with_scale
 from lateen.kube.selectors import select
-from lateen.serve.http_kube.answers import json_response, list_body, object_body, with_warnings
-from lateen.serve.http_kube.bodies import content_type, decode_object, parse, parse_delete_options, read_body
+from lateen.kube.strategic import strategic_patch
+from lateen.kube.subresources import subresource
+from lateen.serve.http_kube.answers import json_response, object_body, with_warnings
+from lateen.serve.http_kube.bodies import content_type, decode_object, duplicate_fields, parse, parse_delete_options, read_body
+from lateen.serve.http_kube.forms import OBJECTS, Form, render_list, render_object
 from lateen.serve.http_kube.live import LiveStore
 
 __all__ = ["Resources"]
@@ -27,6 +32,8 @@ _JSON_PATCH = "application/json-patch+json"
 _MERGE_PATCH = "application/merge-patch+json"
 _STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 _APPLY_PATCH = "application/apply-patch+yaml"
+_TOLD_WHOLE = ("pods", "serviceaccounts", "services", "namespaces")  # their deletion answers with the object, not a Status
+_Change = Callable[[JsonObject], JsonObject]
 
 
 class Resources:
@@ -37,6 +44,8 @@ class Resources:
 
     async def handle(self, request: Request, target: Target) -> Response:
         """Answer a request for a stored resource that is not a watch."""
+        if target.subresource and subresource(target.info, target.subresource) is None:
+            raise errors.missing_kind() if self._live.store.get(target.ref) else errors.not_found(target.info, target.name)
         on_object: Mapping[str, Callable[[Request, Target], Awaitable[Response]]] = {
             "GET": self._get,
             "PUT": self._replace,
@@ -52,67 +61,66 @@ class Resources:
     # -- reading ---------------------------------------------------------------------------------------------------
 
     async def _get(self, request: Request, target: Target) -> Response:
-        revision = request.query_params.get("resourceVersion", "")
-        if revision:
+        if revision := request.query_params.get("resourceVersion", ""):
             check_revision(self._live.store, revision)
         stored = self._live.store.get(target.ref)
         if stored is None:
             raise errors.not_found(target.info, target.name)
-        return json_response(object_body(target, stored))
+        if target.subresource == "scale":
+            return json_response(_scale_body(stored))
+        return json_response(render_object(Form.of(request), target, stored, self._live))
 
     async def _list(self, request: Request, target: Target) -> Response:
-        options = self._list_options(request, target)
-        return json_response(list_body(target, list_page(self._live.store, resource_id(target.info), options)))
-
-    def _list_options(self, request: Request, target: Target) -> ListOptions:
-        query = request.query_params
-        resource = resource_id(target.info)
-        return ListOptions(
-            namespace=target.namespace,
-            selection=select(resource, query.get("labelSelector", ""), query.get("fieldSelector", "")),
-            limit=max(0, whole_number(query["limit"], "limit")) if query.get("limit") else 0,
-            token=query.get("continue", ""),
-            revision=query.get("resourceVersion", ""),
-            match=query.get("resourceVersionMatch", ""),
-        )
+        page = list_page(self._live.store, resource_id(target.info), _list_options(request, target))
+        return json_response(render_list(Form.of(request), target, page, self._live))
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
     async def _create(self, request: Request, target: Target) -> Response:
-        options = write_options("CreateOptions", request.query_params)
-        raw = decode_object(target, content_type(request), await read_body(request))
+        options, raw = await self._read(request, target, "CreateOptions")
         if target.info.namespaced and not target.namespace:
             raise errors.bad_request("an empty namespace may not be set during creation")
-        create = self._live.registry.create
-        written = await self._live.write(lambda: create(target.info, target.namespace, raw, dry_run=options.dry_run))
-        return self._answer(target, written)
+        return self._answer(target, await self._live.write(partial(self._live.registry.create, target, raw, options)))
 
     async def _replace(self, request: Request, target: Target) -> Response:
-        options = write_options("UpdateOptions", request.query_params)
-        raw = decode_object(target, content_type(request), await read_body(request))
+        if target.subresource == "scale":
+            scale = parse(target, "application/json", await read_body(request))
+            return await self._modify(target, _through_scale(target, lambda _: _mapping(scale)), WriteOptions())
+        options, raw = await self._read(request, target, "UpdateOptions")
         if is_custom(target.info) and not section(raw, "metadata").get("resourceVersion"):
             errors.reject(target.info, target.name, "metadata.resourceVersion", "Invalid value: 0: must be specified for an update")
-        return await self._modify(target, lambda _: raw, dry_run=options.dry_run)
+        return await self._modify(target, lambda _: raw, options)
+
+    async def _read(self, request: Request, target: Target, kind: str) -> tuple[WriteOptions, JsonObject]:
+        options = write_options(kind, request.query_params)
+        body = await read_body(request)
+        raw = decode_object(target, content_type(request), body)
+        if options.validation != "Ignore":
+            options = msgspec.structs.replace(options, duplicates=duplicate_fields(body))
+        return options, raw
 
     async def _patch(self, request: Request, target: Target) -> Response:
         options = write_options("PatchOptions", request.query_params)
         media = content_type(request)
+        if options.force is not None and media != _APPLY_PATCH:
+            raise _misplaced_force()
         change = _patcher(target, media, await read_body(request))
-        return await self._modify(target, change, dry_run=options.dry_run)
+        if target.subresource == "scale":
+            change = _through_scale(target, change)
+        return await self._modify(target, change, options)
 
-    async def _modify(self, target: Target, change: Callable[[JsonObject], JsonObject], *, dry_run: bool) -> Response:
-        modify = self._live.registry.modify
-        written = await self._live.write(lambda: modify(target.info, target.ref, change, subresource=target.subresource, dry_run=dry_run))
+    async def _modify(self, target: Target, change: _Change, options: WriteOptions) -> Response:
+        written = await self._live.write(partial(self._live.registry.modify, target, change, options))
+        if target.subresource == "scale":
+            return with_warnings(json_response(_scale_body(written.stored)), written.warnings)
         return self._answer(target, written)
 
     async def _delete(self, request: Request, target: Target) -> Response:
         if target.subresource:
             raise errors.method_not_allowed()
         options = check_delete(parse_delete_options(await read_body(request), delete_options(request.query_params)))
-        dry = dry_run("DeleteOptions", options.dry_run)
-        delete = self._live.registry.delete
-        written = await self._live.write(lambda: delete(target.info, target.ref, options, dry_run=dry))
-        if written.gone and target.info.plural not in ("pods", "serviceaccounts", "services", "namespaces"):
+        written = await self._live.write(partial(self._live.registry.delete, target, options))
+        if written.gone and target.info.plural not in _TOLD_WHOLE:
             return with_warnings(json_response(_deleted(target, written)), written.warnings)
         return self._answer(target, written)
 
@@ -120,29 +128,72 @@ class Resources:
         if not target.info.namespaced or not target.namespace:
             raise errors.method_not_allowed()
         options = check_delete(parse_delete_options(await read_body(request), delete_options(request.query_params)))
-        dry = dry_run("DeleteOptions", options.dry_run)
-        page = list_page(self._live.store, resource_id(target.info), self._list_options(request, target))
-        delete = self._live.registry.delete
+        page = list_page(self._live.store, resource_id(target.info), _list_options(request, target))
         for stored in page.items:
+            one = msgspec.structs.replace(target, namespace=stored.ref.namespace, name=stored.ref.name)
             try:
-                await self._live.write(partial(delete, target.info, stored.ref, options, dry_run=dry))
+                await self._live.write(partial(self._live.registry.delete, one, options))
             except errors.ApiError as error:
                 if error.code != 404:
                     raise
-        return json_response(list_body(target, page))
+        return json_response(render_list(OBJECTS, target, page, self._live))
 
     def _answer(self, target: Target, written: Written) -> Response:
         response = json_response(object_body(target, written.stored), 201 if written.created else 200)
         return with_warnings(response, written.warnings)
 
 
-def _patcher(target: Target, media: str, body: bytes) -> Callable[[JsonObject], JsonObject]:
-    if media not in (_JSON_PATCH, _MERGE_PATCH, _STRATEGIC_PATCH, _APPLY_PATCH):
+def _list_options(request: Request, target: Target) -> ListOptions:
+    query = request.query_params
+    return ListOptions(
+        namespace=target.namespace,
+        selection=select(resource_id(target.info), query.get("labelSelector", ""), query.get("fieldSelector", "")),
+        limit=max(0, whole_number(query["limit"], "limit")) if query.get("limit") else 0,
+        token=query.get("continue", ""),
+        revision=query.get("resourceVersion", ""),
+        match=query.get("resourceVersionMatch", ""),
+    )
+
+
+def _patcher(target: Target, media: str, body: bytes) -> _Change:
+    known = (_JSON_PATCH, _MERGE_PATCH, _STRATEGIC_PATCH, _APPLY_PATCH)
+    if media not in known:
         raise errors.error(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
+    if media == _STRATEGIC_PATCH and is_custom(target.info):
+        accepted = f"{_JSON_PATCH}, {_MERGE_PATCH}, {_APPLY_PATCH}"
+        raise errors.unsupported_media(f"the body of the request was in an unknown format - accepted media types include: {accepted}")
     patch = parse(target, media, body)
-    if media == _JSON_PATCH:
-        return lambda obj: json_patch(obj, patch)
-    return lambda obj: merge_patch(obj, patch)
+    match media:
+        case "application/json-patch+json":
+            return lambda obj: json_patch(obj, patch)
+        case "application/strategic-merge-patch+json":
+            return lambda obj: strategic_patch(resource_id(target.info), obj, patch)
+        case _:
+            return lambda obj: merge_patch(obj, patch)
+
+
+def _through_scale(target: Target, change: _Change) -> _Change:
+    return lambda obj: with_scale(target.info, obj, change(scale_of(obj)))
+
+
+def _mapping(value: object) -> JsonObject:
+    if not isinstance(value, dict):
+        raise errors.bad_request("the body must be an object")
+    return value
+
+
+def _scale_body(stored: Stored) -> JsonObject:
+    return scale_of(load(stored.body))
+
+
+def _misplaced_force() -> errors.ApiError:
+    text = "Forbidden: may not be specified for non-apply patch"
+    details = {
+        "group": "meta.k8s.io",
+        "kind": "PatchOptions",
+        "causes": [{"reason": "FieldValueForbidden", "message": text, "field": "force"}],
+    }
+    return errors.error(422, "Invalid", f'PatchOptions.meta.k8s.io "" is invalid: force: {text}', details)
 
 
 def _deleted(target: Target, written: Written) -> JsonObject:

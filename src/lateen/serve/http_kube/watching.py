@@ -11,12 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from lateen.kube.errors import ApiError, error
-from lateen.kube.parameters import flag, whole_number
+from lateen.kube.listing import Page, check_revision
+from lateen.kube.options import flag, whole_number
 from lateen.kube.paths import Target
-from lateen.kube.records import resource_id
+from lateen.kube.records import JsonObject, resource_id
 from lateen.kube.selectors import select
+from lateen.kube.table import column_definitions, metadata_only
 from lateen.kube.watch import Watch, WatchEvent
-from lateen.serve.http_kube.answers import object_body
+from lateen.serve.http_kube.forms import Form, Shape, render_object, table_of
 from lateen.serve.http_kube.live import LiveStore
 
 __all__ = ["is_watch", "serve_watch"]
@@ -26,6 +28,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class _Options(msgspec.Struct, frozen=True):
+    form: Form
     revision: str
     bookmarks: bool
     initial_events: bool
@@ -42,12 +45,12 @@ def serve_watch(live: LiveStore, request: Request, target: Target) -> Response:
     query = request.query_params
     resource = resource_id(target.info)
     selection = select(resource, query.get("labelSelector", ""), query.get("fieldSelector", ""))
-    options = _options(query)
+    options = _options(query, Form.of(request))
     watch = Watch(live.store, resource, target.namespace, selection)
-    return StreamingResponse(_stream(live, resource, watch, target, options), media_type="application/json")
+    return StreamingResponse(_stream(live, watch, _Lines(live, target, options.form), options), media_type="application/json")
 
 
-def _options(query: Mapping[str, str]) -> _Options:
+def _options(query: Mapping[str, str], form: Form) -> _Options:
     revision = query.get("resourceVersion", "")
     if revision and (not revision.isdecimal() or len(revision) > 20):
         text = f'resourceVersion: Invalid value: "{revision}": strconv.ParseUint: parsing "{revision}": invalid syntax'
@@ -58,25 +61,63 @@ def _options(query: Mapping[str, str]) -> _Options:
         raise error(422, "Invalid", f'ListOptions.meta.k8s.io "" is invalid: sendInitialEvents: Forbidden: {text}')
     timeout = whole_number(query["timeoutSeconds"], "timeoutSeconds") if query.get("timeoutSeconds") else 0
     bookmarks = flag(query, "allowWatchBookmarks")
-    return _Options(revision, bookmarks, initial or (bookmarks and revision in ("", "0")), float(timeout) if timeout > 0 else None)
+    return _Options(form, revision, bookmarks, initial or (bookmarks and revision in ("", "0")), float(timeout) if timeout > 0 else None)
 
 
-async def _stream(live: LiveStore, resource: str, watch: Watch, target: Target, options: _Options) -> AsyncIterator[bytes]:
+class _Lines:
+    """Prints events in the client's form; only a table's first event has its head."""
+
+    def __init__(self, live: LiveStore, target: Target, form: Form) -> None:
+        self._live = live
+        self._target = target
+        self._form = form
+        self._head = True
+        self.resource = resource_id(target.info)
+
+    def event(self, event: WatchEvent) -> bytes:
+        """One event."""
+        if self._form.shape is Shape.TABLE:
+            body = _encoder.encode(self._table(Page([event.stored], event.stored.rv)))
+        else:
+            body = render_object(self._form, self._target, event.stored, self._live)
+        return b'{"type":"%s","object":%s}\n' % (event.type.encode(), body)
+
+    def bookmark(self, revision: int, *, initial_end: bool = False) -> bytes:
+        """How far the client has come, and whether all that was there has been told."""
+        metadata: dict[str, object] = {"resourceVersion": str(revision)}
+        if initial_end:
+            metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
+        body: JsonObject = {"kind": self._target.info.kind, "apiVersion": self._target.info.api_version_of(self._target.version)}
+        if self._form.shape is Shape.METADATA:
+            body = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
+        body["metadata"] = metadata
+        if self._form.shape is Shape.TABLE:
+            table = self._table(Page((), revision))
+            cells = [None] * len(column_definitions(self._target.info))
+            body = table | {"rows": [{"cells": cells, "object": metadata_only(body)}]}
+        return b'{"type":"BOOKMARK","object":%s}\n' % _encoder.encode(body)
+
+    def _table(self, page: Page) -> JsonObject:
+        head, self._head = self._head, False
+        return table_of(self._form, self._target, page, self._live, head=head)
+
+
+async def _stream(live: LiveStore, watch: Watch, lines: _Lines, options: _Options) -> AsyncIterator[bytes]:
     loop = asyncio.get_running_loop()
     end = loop.time() + options.timeout if options.timeout else None
-    with live.watching(resource) as changed:
+    with live.watching(lines.resource) as changed:
         try:
-            yield b"".join(_first(watch, target, options))
+            yield b"".join(_first(watch, lines, options))
             bookmark_at = loop.time() + _BOOKMARK_SECONDS
             while not live.closed:
-                if lines := [_line(event, target) for event in watch.pull()]:
-                    yield b"".join(lines)
+                if events := watch.pull():
+                    yield b"".join([lines.event(event) for event in events])
                 until = min(bookmark_at, end) if end else bookmark_at
                 if await _wait(changed, until):
                     continue
                 if options.bookmarks:
-                    yield _bookmark(watch, target)
-                if end and until == end:
+                    yield lines.bookmark(watch.revision)
+                if until == end:
                     return
                 bookmark_at = loop.time() + _BOOKMARK_SECONDS
         except ApiError as problem:
@@ -93,23 +134,13 @@ async def _wait(changed: asyncio.Event, until: float) -> bool:
     return True
 
 
-def _first(watch: Watch, target: Target, options: _Options) -> Sequence[bytes]:
-    if options.revision in ("", "0") or options.initial_events:
-        lines = [_line(event, target) for event in watch.start_now()]
-        if options.initial_events and options.bookmarks:
-            lines.append(_bookmark(watch, target, initial_end=True))
-        return lines
-    watch.start_at(int(options.revision))
-    return []
-
-
-def _line(event: WatchEvent, target: Target) -> bytes:
-    return b'{"type":"%s","object":%s}\n' % (event.type.encode(), object_body(target, event.stored))
-
-
-def _bookmark(watch: Watch, target: Target, *, initial_end: bool = False) -> bytes:
-    metadata: dict[str, object] = {"resourceVersion": str(watch.revision)}
-    if initial_end:
-        metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
-    body = {"kind": target.info.kind, "apiVersion": target.info.api_version_of(target.version), "metadata": metadata}
-    return b'{"type":"BOOKMARK","object":%s}\n' % _encoder.encode(body)
+def _first(watch: Watch, lines: _Lines, options: _Options) -> Sequence[bytes]:
+    if options.revision not in ("", "0") and not options.initial_events:
+        watch.start_at(int(options.revision))
+        return []
+    if options.revision:
+        check_revision(watch.store, options.revision)
+    first = [lines.event(event) for event in watch.start_now()]
+    if options.initial_events and options.bookmarks:
+        first.append(lines.bookmark(watch.revision, initial_end=True))
+    return first

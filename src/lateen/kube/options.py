@@ -1,4 +1,4 @@
-"""The query parameters of writes, checked.
+"""The options of writes, from query parameters, checked.
 
 Must not know HTTP: it takes a mapping.
 """
@@ -8,12 +8,28 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from lateen.kube.errors import ApiError, bad_request, error
-from lateen.kube.registry import DeleteOptions
 
-__all__ = ["WriteOptions", "delete_options", "flag", "whole_number", "write_options"]
+__all__ = ["DeleteOptions", "WriteOptions", "check_delete", "delete_options", "dry_run", "flag", "whole_number", "write_options"]
 
 _POLICIES = ("Foreground", "Background", "Orphan")
 _VALIDATIONS = ("", "Ignore", "Strict", "Warn")
+
+
+class DeleteOptions(Struct, frozen=True, rename="camel"):
+    """The parts of Kubernetes' DeleteOptions that are read."""
+
+    propagation_policy: str | None = None
+    grace_period_seconds: int | None = None
+    dry_run: tuple[str, ...] = ()
+    preconditions: Mapping[str, str] = {}
+    orphan_dependents: bool | None = None
+
+    @property
+    def policy(self) -> str:
+        """Background unless said otherwise."""
+        if self.propagation_policy is None and self.orphan_dependents:
+            return "Orphan"
+        return self.propagation_policy or "Background"
 
 
 class WriteOptions(Struct, frozen=True):
@@ -23,6 +39,7 @@ class WriteOptions(Struct, frozen=True):
     manager: str = ""
     validation: str = "Warn"
     force: bool | None = None
+    duplicates: tuple[str, ...] = ()  # fields that the body gives twice
 
 
 def write_options(kind: str, query: Mapping[str, str]) -> WriteOptions:

@@ -1,0 +1,46 @@
+"""Which parts of an object have an address of their own.
+
+One table, since discovery, OpenAPI and the HTTP door must agree.
+"""
+
+from typing import NamedTuple
+
+from lateen.api.kinds import KindInfo
+from lateen.kube.records import resource_id
+
+__all__ = ["Subresource", "subresource", "subresources"]
+
+_WITHOUT_STATUS = frozenset(
+    {"configmaps", "secrets", "serviceaccounts", "events", "endpoints", "endpointslices.discovery.k8s.io", "leases.coordination.k8s.io"}
+)
+_SCALABLE = frozenset({"deployments.apps", "replicasets.apps", "statefulsets.apps"})
+_READ_WRITE = ("get", "patch", "update")
+
+
+class Subresource(NamedTuple):
+    """`kind` is what it is read and written as; group and version are empty where they are the parent's."""
+
+    name: str
+    kind: str
+    verbs: tuple[str, ...]
+    group: str = ""
+    version: str = ""
+
+
+def subresources(info: KindInfo) -> tuple[Subresource, ...]:
+    """The subresources of a kind, by name."""
+    resource = resource_id(info)
+    found: list[Subresource] = []
+    if resource == "pods":
+        found.append(Subresource("exec", "PodExecOptions", ("create", "get")))
+        found.append(Subresource("log", "Pod", ("get",)))
+    if resource in _SCALABLE:
+        found.append(Subresource("scale", "Scale", _READ_WRITE, "autoscaling", "v1"))
+    if resource not in _WITHOUT_STATUS:
+        found.append(Subresource("status", info.kind, _READ_WRITE))
+    return tuple(found)
+
+
+def subresource(info: KindInfo, name: str) -> Subresource | None:
+    """One of them by name."""
+    return next((one for one in subresources(info) if one.name == name), None)

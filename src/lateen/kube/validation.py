@@ -1,0 +1,65 @@
+"""Fields of an incoming object against our types: unknown ones, and values of the wrong type.
+
+Why: kubectl leaves field validation to the server (`fieldValidation`): Strict refuses unknown fields, Warn drops them with a warning.
+Rules between fields are admission's. Must not know any kind.
+"""
+
+import re
+
+from lateen.api.decode import decode_object
+from lateen.api.kinds import KindInfo
+from lateen.kube.errors import ApiError, Cause, bad_request, invalid
+from lateen.kube.options import WriteOptions
+from lateen.kube.records import JsonObject, is_custom, section
+from lateen.util.problem import Problem
+
+__all__ = ["check_fields"]
+
+_STEP = re.compile(r'\.?([A-Za-z0-9_]+)|\[(\d+)\]|\["([^"]*)"\]')
+
+
+def check_fields(info: KindInfo, version: str, obj: JsonObject, options: WriteOptions) -> tuple[str, ...]:
+    """Warnings; unknown fields are taken out of `obj`. ApiError where they are not allowed, or a type is wrong."""
+    _, problems = decode_object({"apiVersion": info.api_version_of(version), "kind": info.kind} | _without_status(obj))
+    unknown = [problem for problem in problems if problem.code == "unknown-field"]
+    wrong = [problem for problem in problems if problem.code != "unknown-field" and not problem.path.startswith("metadata")]
+    found = [f'unknown field "{problem.path}"' for problem in unknown] + [f'duplicate field "{name}"' for name in options.duplicates]
+    if options.validation == "Strict" and found:
+        raise bad_request(f"strict decoding error: {', '.join(found)}")
+    if wrong:
+        raise _wrong(info, version, obj, wrong)
+    for problem in unknown:
+        _drop(obj, problem.path)
+    return tuple(found) if options.validation == "Warn" else ()
+
+
+def _without_status(obj: JsonObject) -> JsonObject:
+    return {name: value for name, value in obj.items() if name != "status"}
+
+
+def _wrong(info: KindInfo, version: str, obj: JsonObject, problems: list[Problem]) -> ApiError:
+    told = [(problem.path or "<nil>", _tail(problem)) for problem in problems]
+    if is_custom(info):
+        name = str(section(obj, "metadata").get("name", ""))
+        return invalid(info, name, [Cause("FieldValueInvalid", path, f"Invalid value: {text}") for path, text in told])
+    text = "; ".join(f"{path}: {text}" for path, text in told)
+    return bad_request(f'{info.kind} in version "{info.api_version_of(version)}" cannot be handled as a {info.kind}: {text}')
+
+
+def _tail(problem: Problem) -> str:
+    """The sentence without the object and path that stand before it."""
+    marker = f"{problem.path}: "
+    at = problem.message.find(marker) if problem.path else -1
+    return problem.message[at + len(marker) :] if at >= 0 else problem.message
+
+
+def _drop(obj: JsonObject, path: str) -> None:
+    steps = [int(found[2]) if found[2] else found[1] or found[3] for found in _STEP.finditer(path)]
+    parent: object = obj
+    for step in steps[:-1]:
+        if isinstance(parent, dict) and isinstance(step, str):
+            parent = parent.get(step)
+        elif isinstance(parent, list) and isinstance(step, int) and step < len(parent):
+            parent = parent[step]
+    if steps and isinstance(parent, dict):
+        parent.pop(str(steps[-1]), None)

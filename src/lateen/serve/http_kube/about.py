@@ -1,0 +1,133 @@
+"""What the server says of itself: version, health, discovery, OpenAPI, and whether the caller may do what they ask.
+
+Must not touch objects.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from urllib.parse import unquote
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from lateen.kube import discovery, openapi
+from lateen.kube.errors import bad_request, error
+from lateen.kube.records import JsonObject, section
+from lateen.serve.http_kube.answers import json_response
+from lateen.serve.http_kube.auth import caller
+from lateen.serve.http_kube.bodies import read_body
+
+__all__ = ["answer"]
+
+_HEALTH = ("/healthz", "/livez", "/readyz")
+_AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+# kubectl's dispatcher picks its client by `minor`; 1.31's sends JSON where 1.32's sends protobuf, which is not read yet
+_VERSION = {
+    "major": "1",
+    "minor": "31",
+    "gitVersion": "v1.32.0+lateen",
+    "gitCommit": "",
+    "gitTreeState": "clean",
+    "buildDate": "1970-01-01T00:00:00Z",
+    "goVersion": "",
+    "compiler": "",
+    "platform": "linux/amd64",
+}
+
+
+async def answer(request: Request) -> Response | None:
+    """The answer to a request about the server; None when the path is about objects."""
+    path = request.url.path.rstrip("/")
+    if path in _HEALTH or path.startswith(tuple(f"{probe}/" for probe in _HEALTH)):
+        return PlainTextResponse("ok")
+    if path == "/version":
+        return json_response(_VERSION)
+    if path in ("", "/api", "/apis"):
+        return _root(request, path)
+    if path == "/openapi/v3" or path.startswith("/openapi/v3/"):
+        return _openapi(request, path)
+    parts = path.strip("/").split("/")
+    if parts[0] == "apis" and len(parts) == 2:
+        return _found(discovery.legacy_group(parts[1]))
+    if (parts[0] == "apis" and len(parts) == 3) or (parts[0] == "api" and len(parts) == 2):
+        return _found(discovery.legacy_resources(*(parts[1:] if parts[0] == "apis" else ("", parts[1]))))
+    if request.method == "POST" and len(parts) == 4 and parts[1] in ("authorization.k8s.io", "authentication.k8s.io"):
+        return await _review(request, parts[3])
+    return None
+
+
+def _found(body: JsonObject | None) -> Response:
+    return json_response(body) if body is not None else PlainTextResponse("404 page not found\n", 404)
+
+
+def _root(request: Request, path: str) -> Response:
+    if not path:
+        names = [f"/apis/{g}/{v}" if g else f"/api/{v}" for g, versions in discovery.group_versions().items() for v in versions]
+        return json_response({"paths": ["/api", *names, "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]})
+    for wanted in request.headers.get("accept", "*/*").replace(" ", "").split(","):
+        if "as=APIGroupDiscoveryList" in wanted and "v=v2;" in f"{wanted};":
+            return _tagged(request, *_aggregated(path == "/api"), {"Content-Type": _AGGREGATED, "Vary": "Accept"})
+        if wanted.partition(";")[0] in ("application/json", "application/*", "*/*") and "as=" not in wanted:
+            server = request.headers.get("host", "")
+            return json_response(discovery.legacy_versions(server) if path == "/api" else discovery.legacy_groups())
+    raise error(406, "NotAcceptable", "only the following media types are accepted: application/json")
+
+
+@cache
+def _aggregated(core: bool) -> tuple[bytes, str]:  # noqa: FBT001
+    body = msgspec.json.encode(discovery.aggregated(core=core))
+    return body, hashlib.sha256(body).hexdigest().upper()
+
+
+def _tagged(request: Request, body: bytes, tag: str, headers: Mapping[str, str]) -> Response:
+    common = {"ETag": f'"{tag}"', "Cache-Control": "public", **headers}
+    if f'"{tag}"' in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=common)
+    return Response(body, headers=common)
+
+
+@cache
+def _document(name: str) -> tuple[bytes, str] | None:
+    content = openapi.document(name)
+    if content is None:
+        return None
+    body = msgspec.json.encode(content)
+    return body, hashlib.sha512(body).hexdigest().upper()
+
+
+def _openapi(request: Request, path: str) -> Response:
+    name = unquote(path.removeprefix("/openapi/v3").strip("/"))
+    if not name:
+        index = {}
+        for each in openapi.document_names():
+            found = _document(each)
+            index[each] = {"serverRelativeURL": f"/openapi/v3/{each}?hash={found[1] if found else ''}"}
+        return json_response({"paths": index})
+    found = _document(name)
+    if found is None:
+        return PlainTextResponse("404 page not found\n", 404)
+    body, tag = found
+    return _tagged(request, body, tag, {"Content-Type": "application/json", "Cache-Control": "public, immutable"})
+
+
+async def _review(request: Request, resource: str) -> Response:
+    """Everyone who was let in may do everything."""
+    try:
+        raw = msgspec.json.decode(await read_body(request), type=JsonObject)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
+        raise bad_request(f"the review cannot be read as JSON: {problem}") from problem
+    match resource:
+        case "selfsubjectaccessreviews":
+            status: JsonObject = {"allowed": True, "reason": "whoever is let in may do everything"}
+        case "selfsubjectrulesreviews":
+            everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
+            anywhere = {"verbs": ["*"], "nonResourceURLs": ["*"]}
+            status = {"resourceRules": [everything], "nonResourceRules": [anywhere], "incomplete": False}
+        case "selfsubjectreviews":
+            user = caller(request.scope)
+            status = {"userInfo": {"username": user, "groups": ["system:masters", "system:authenticated"]}}
+        case _:
+            raise error(404, "NotFound", "the server could not find the requested resource", {})
+    return json_response(raw | {"metadata": section(raw, "metadata") | {"creationTimestamp": None}, "status": status}, 201)
