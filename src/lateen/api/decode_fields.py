@@ -18,12 +18,12 @@ from lateen.api.meta import ObjectMeta
 from lateen.api.objects import PlainText
 from lateen.util.redact import Secret
 
-__all__ = ["Finding", "Path", "check", "did_you_mean"]
+__all__ = ["LEFT_RAW", "Finding", "Path", "check", "did_you_mean"]
 
 Path = tuple[str | int, ...]
 
 _LISTED = 25  # names in one sentence
-_LEFT_RAW = frozenset({"managedFields", "selfLink"})  # of ObjectMeta: legal, not typed
+LEFT_RAW = frozenset({"managedFields", "selfLink"})  # of ObjectMeta: legal, not typed
 _WORDS = {dict: "a mapping", list: "a list", tuple: "a list", bool: "true or false", str: "text", type(None): "nothing"}
 
 
@@ -149,7 +149,7 @@ class _Walk:
 
     def _is_unknown(self, node: inspect.StructType, key: str) -> bool:
         if issubclass(node.cls, ObjectMeta):
-            return key not in _LEFT_RAW
+            return key not in LEFT_RAW
         return node.forbid_unknown_fields
 
     def _one_of(self, node: inspect.StructType, tidy: Mapping[str, object], path: Path) -> None:

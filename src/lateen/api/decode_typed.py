@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from lateen.api import kinds
-from lateen.api.decode_fields import Finding, Path, check, did_you_mean
+from lateen.api.decode_fields import LEFT_RAW, Finding, Path, check, did_you_mean
 from lateen.api.decode_lines import Lines
 from lateen.api.kinds import KindInfo
 from lateen.api.meta import Key, ObjectMeta
@@ -23,7 +23,7 @@ __all__ = ["Origin", "Typed", "message", "path_text", "problem", "to_json", "typ
 
 T = TypeVar("T", bound=Struct)
 
-_META_FIELDS = frozenset(field.encode_name for field in msgspec.structs.fields(ObjectMeta)) | {"managedFields", "selfLink"}
+_META_FIELDS = frozenset(field.encode_name for field in msgspec.structs.fields(ObjectMeta)) | LEFT_RAW
 _PLAIN_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 
 

@@ -114,6 +114,12 @@ def test_all_mistakes_of_an_object_are_told() -> None:
     ]
 
 
+def test_a_misspelt_field_of_metadata_is_told() -> None:
+    """Also where nothing else is wrong: such a label would be lost in silence."""
+    (problem,) = problems_of("apiVersion: v1\nkind: Service\nmetadata:\n  name: a\n  lables: {a: b}\n")
+    assert problem.message == 'f.yaml:5: Service a: metadata.lables: unknown field; did you mean "labels"?'
+
+
 def test_a_field_given_twice_is_refused() -> None:
     """The second occurrence is told, with the line of the first."""
     (problem,) = problems_of(VIRTUAL_SERVICE.replace("{rule}", "name: a\n    timeout: 1s\n    name: b"))

@@ -100,11 +100,14 @@ def test_empty_documents_are_left_out() -> None:
 
 def test_json_is_read_as_json() -> None:
     """Escapes and tabs that YAML refuses are fine; several objects may follow each other; lines are known."""
-    text = '{"apiVersion": "v1", "kind": "Service",\n\t"metadata": {"name": "\\ud83d\\ude00"}}\n{"apiVersion": "v1",\n"kind": "Nonsense"}'
+    one = '{"apiVersion": "v1", "kind": "Service",\n\t"metadata": {"name": "\\ud83d\\ude00",\n"uid": "u"}}'
+    text = one + '\n{"apiVersion": "v1",\n"kind": "Nonsense"}'
     first, second = decode_documents(text.encode(), "f")
     assert first.raw["metadata"]["name"] == "\N{GRINNING FACE}"
     assert first.lines[("metadata", "name")] == 2
-    assert second.problems[0].line == 4
+    assert first.lines[("metadata", "uid")] == 3
+    assert second.problems[0].line == 5
+    assert read_one(b'\xef\xbb\xbf{"a":\t"\\ud83d\\ude00"}') == {"a": "\N{GRINNING FACE}"}
 
 
 def test_typed_lists_need_not_repeat_the_kind() -> None:
@@ -133,8 +136,9 @@ def test_typed_lists_need_not_repeat_the_kind() -> None:
         ("a: .inf", "f:1: .inf is a number that JSON cannot hold; write it in quotes if it is text"),
         ("a: 1e999", "f:1: the number 1e999 is too large"),
         ("<<: 1", 'f:1: "<<" takes a mapping, or a list of mappings'),
-        ("[" * 150 + "]" * 150, "f:1: the document is nested deeper than 100 levels"),
-        ('{"a":' * 150 + "1" + "}" * 150, "f:1: the document is nested deeper than 100 levels"),
+        ("? " * 3000 + "a", "f:1: a key must be text, not null, a list or a mapping"),
+        ("[" * 101 + "]" * 101, "f:1: the document is nested deeper than 100 levels"),
+        ('{"a":' * 101 + "1" + "}" * 101, "f:1: the document is nested deeper than 100 levels"),
         ('{"a": 1, "a": 2}', "f:1: a: the field is given twice; first on line 1"),
         (
             '{"a": "\\ud83d"}',
@@ -145,6 +149,12 @@ def test_typed_lists_need_not_repeat_the_kind() -> None:
 def test_what_cannot_be_read_is_refused_with_a_sentence(text: str | bytes, said: str) -> None:
     """The line, what is wrong, and what to do where that is not obvious."""
     assert refusal(text) == said
+
+
+def test_a_hundred_levels_are_enough() -> None:
+    """The limit itself is allowed."""
+    assert read_one("[" * 100 + "]" * 100)
+    assert read_one('{"a":' * 99 + "1" + "}" * 99)
 
 
 def test_a_billion_laughs_are_refused_early() -> None:
