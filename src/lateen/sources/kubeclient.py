@@ -12,15 +12,16 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from lateen.api.kinds import KindInfo
+from lateen.api.kinds import KINDS, KindInfo
 from lateen.kube.errors import ApiError, error
 from lateen.kube.paths import path_of
 from lateen.kube.records import JsonObject, section
 from lateen.runtime.clock import Clock, SystemClock
+from lateen.sources.kubeexec import ExecStream, open_exec
 from lateen.sources.kubehttp import Endpoint, HttpPool, Reply, UnreachableError
 from lateen.sources.kubereflect import Listing, OnEvent, WatchEvent, reflect
 
-__all__ = ["ApiError", "Endpoint", "KubeClient", "Listing", "PatchType", "Token", "UnreachableError", "WatchEvent"]
+__all__ = ["ApiError", "Endpoint", "ExecStream", "KubeClient", "Listing", "PatchType", "Token", "UnreachableError", "WatchEvent"]
 
 PatchType = Literal["merge", "json", "strategic", "apply"]
 _MEDIA: Mapping[PatchType, str] = {
@@ -30,6 +31,7 @@ _MEDIA: Mapping[PatchType, str] = {
     "apply": "application/apply-patch+yaml",
 }
 _WATCH_SECONDS = 540
+_POD = next(info for info in KINDS if info.kind == "Pod")
 _T = TypeVar("_T")
 
 
@@ -143,6 +145,33 @@ class KubeClient:
             label_selector=label_selector,
             field_selector=field_selector,
         )
+
+    # -- pods ------------------------------------------------------------------------------------------------------
+
+    async def logs(
+        self, namespace: str, pod: str, container: str = "", *, follow: bool = False, tail: int | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """A container's output in chunks; with `follow` until it ends."""
+        query = {
+            "container": container,
+            "follow": "true" if follow else "",
+            "tailLines": "" if tail is None else str(tail),
+        }
+        reply = await self._send("GET", path_of(_POD, namespace, pod, "log"), query=query, accept="*/*")
+        async with reply, aclosing(reply.chunks()) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def exec(
+        self, namespace: str, pod: str, container: str, command: Sequence[str], *, stdin: bool = False, tty: bool = False
+    ) -> ExecStream:
+        """Start a command in a container; use the result as an async context."""
+        query = [("command", part) for part in command] + [("stdout", "true")]
+        query += [(name, "true") for name, wanted in (("stdin", stdin), ("tty", tty), ("stderr", not tty)) if wanted]
+        if container:
+            query.append(("container", container))
+        target, headers = self._pool.head_lines(f"{path_of(_POD, namespace, pod, 'exec')}?{urlencode(query)}")
+        return await open_exec(self.endpoint, target, headers)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 

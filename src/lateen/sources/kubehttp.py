@@ -195,7 +195,9 @@ class HttpPool:
 
     def head_lines(self, path: str) -> tuple[str, dict[str, str]]:
         """The path on the server and the headers that every request carries."""
-        return self.endpoint.base + path, {"Host": self.endpoint.server_name or self.endpoint.host, **self._authorize()}
+        at = self.endpoint
+        host = f"{at.server_name or at.host}:{at.port}" if at.port else "localhost"
+        return at.base + path, {"Host": host, **self._authorize()}
 
     def _head(self, method: str, path: str, headers: Mapping[str, str], length: int) -> bytes:
         target, common = self.head_lines(path)

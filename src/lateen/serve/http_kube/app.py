@@ -13,6 +13,8 @@ from lateen.runtime import log
 from lateen.serve.http_kube.about import answer
 from lateen.serve.http_kube.answers import failure
 from lateen.serve.http_kube.live import LiveStore
+from lateen.serve.http_kube.node import NodeBackend
+from lateen.serve.http_kube.pods import Pods
 from lateen.serve.http_kube.resources import Resources
 from lateen.serve.http_kube.watching import is_watch, serve_watch
 
@@ -20,12 +22,14 @@ __all__ = ["build_app"]
 
 
 class _App:
-    def __init__(self, live: LiveStore) -> None:
+    def __init__(self, live: LiveStore, node: NodeBackend | None) -> None:
         self._live = live
         self._resources = Resources(live)
+        self._pods = Pods(live, node)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "websocket":
+            await self._pods.serve_websocket(scope, receive, send)
             return
         request = Request(scope, receive)
         try:
@@ -45,9 +49,11 @@ class _App:
             return PlainTextResponse("404 page not found\n", 404)
         if is_watch(request, target):
             return serve_watch(self._live, request, target)
+        if self._pods.handles(target):
+            return await self._pods.handle(request, target)
         return await self._resources.handle(request, target)
 
 
-def build_app(live: LiveStore) -> ASGIApp:
-    """The application; wrap it with `auth.require_token` where strangers can reach it."""
-    return _App(live)
+def build_app(live: LiveStore, node: NodeBackend | None = None) -> ASGIApp:
+    """The application; without a `node` pods have no logs and run no commands. `server.KubeServer` guards its doors."""
+    return _App(live, node)

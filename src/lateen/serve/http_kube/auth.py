@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from lateen.kube.errors import error
 from lateen.serve.http_kube.answers import failure
@@ -57,7 +58,8 @@ def _digest(token: bytes) -> bytes:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    answer = failure(error(401, "Unauthorized", "Unauthorized"))
     if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": 1008})
-        return
-    await failure(error(401, "Unauthorized", "Unauthorized"))(scope, receive, send)
+        await WebSocket(scope, receive, send).send_denial_response(answer)
+    else:
+        await answer(scope, receive, send)
