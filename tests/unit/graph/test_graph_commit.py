@@ -134,7 +134,7 @@ def test_a_collection_added_later_starts_from_what_is_there() -> None:
     graph.commit()
     odd = graph.index("odd", items, lambda _key, value: [value % 2])
     late = graph.one("late", items, lambda read, _key, value: (len(read.by_index(odd, value % 2)), ()))
-    joined = graph.join("joined", items, late)
+    joined = graph.join("joined", items, graph.input("empty"))
     items.delete("a")
     assert graph.commit().keys(late) == {"b"}
     assert dict(late.items()) == {"b": 1}
