@@ -142,21 +142,23 @@ class Collection(Source, Generic[K, V_co]):
         self._sorted: tuple[K, ...] | None = None
         self._view: Mapping[K, V_co] | None = None
 
-    def get(self, key: K) -> V_co | None:
+    @property
+    def _settled(self) -> Mapping[K, V_co]:
+        """The content, for use outside the graph's functions."""
         self._home.check_idle(self.name)
-        return self._data.get(key)
+        return self._data
+
+    def get(self, key: K) -> V_co | None:
+        return self._settled.get(key)
 
     def __getitem__(self, key: K) -> V_co:
-        self._home.check_idle(self.name)
-        return self._data[key]
+        return self._settled[key]
 
     def __contains__(self, key: K) -> bool:
-        self._home.check_idle(self.name)
-        return key in self._data
+        return key in self._settled
 
     def __len__(self) -> int:
-        self._home.check_idle(self.name)
-        return len(self._data)
+        return len(self._settled)
 
     def __iter__(self) -> Iterator[K]:
         self._home.check_idle(self.name)
