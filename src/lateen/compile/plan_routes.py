@@ -32,7 +32,7 @@ class HostKey(NamedTuple):
     port: int
     host: str
     service_namespace: str  # "" where no service has the host
-    routes: Key | None  # the VirtualService
+    routes: tuple[Key, ...]  # the VirtualService, if any
     namespace: str  # of the clients, where short names or rules tell it apart; else ""
     selectors: tuple[Selector, ...] = ()  # of the clients, as far as the rules look at them
     dropped: tuple[str, ...] = ()  # domains that an earlier host of the configuration has
@@ -85,7 +85,7 @@ def plan_table(
     keys = [_host_key(port, by_host[host], chosen.get(host), namespace, selectors, alone=alone) for host in sorted(by_host)]
     if port == _HTTP_PORT and not alone:
         keys += [_unknown_key(port, host, head, namespace, selectors) for host, head in _unknown_hosts(by_host, heads)]
-    with_rules_first = sorted(keys, key=lambda key: (key.routes is None, more_specific_first(key.host)))
+    with_rules_first = sorted(keys, key=lambda key: (not key.routes, more_specific_first(key.host)))
     return _without_duplicates(with_rules_first, by_host, namespace, domain)
 
 
@@ -126,7 +126,7 @@ def _host_key(
         port=port,
         host=service.hostname,
         service_namespace=service.namespace,
-        routes=head.key if head is not None else None,
+        routes=(head.key,) if head is not None else (),
         namespace=near,
         selectors=_relevant(head, selectors),
         alone=alone,
@@ -135,7 +135,7 @@ def _host_key(
 
 def _unknown_key(port: int, host: str, head: RouteHead, namespace: str, selectors: tuple[Selector, ...]) -> HostKey:
     near = namespace if head.by_namespace else ""
-    return HostKey(port, host, "", head.key, near, _relevant(head, selectors))
+    return HostKey(port, host, "", (head.key,), near, _relevant(head, selectors))
 
 
 def _relevant(head: RouteHead | None, selectors: tuple[Selector, ...]) -> tuple[Selector, ...]:

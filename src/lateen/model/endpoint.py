@@ -36,4 +36,5 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     identity: str = ""  # SPIFFE URI of its service account, "" when unknown
     namespace: str = ""
     workload: str = ""  # name of the Deployment (or Pod) it belongs to
+    tag: str = ""  # the workload as Istio writes it: name;namespace;canonical name;revision;cluster
     labels: tuple[tuple[str, str], ...] = ()

@@ -11,7 +11,7 @@ from lateen.api.meta import Key
 from lateen.model.endpoint import Locality
 from lateen.model.service import Port, ServiceKey
 
-__all__ = ["EndpointView", "GatewayScope", "InboundScope", "OutboundScope", "Proxy", "Selector", "ServiceInstance"]
+__all__ = ["Client", "EndpointView", "GatewayScope", "InboundScope", "OutboundScope", "Proxy", "Scope", "Selector", "ServiceInstance"]
 
 Selector = tuple[tuple[str, str], ...]  # sorted label pairs
 
@@ -34,16 +34,22 @@ class Proxy(Struct, frozen=True, kw_only=True):
     dns_capture: bool = False
 
 
-class OutboundScope(Struct, frozen=True, kw_only=True):
-    """Of a sidecar: all that decides what it sends where."""
+class Client(Struct, frozen=True, kw_only=True, order=True):
+    """Of any proxy: what decides which services it sees and which DestinationRules count for it."""
 
     namespace: str
-    selectors: tuple[Selector, ...] = ()  # VirtualService sourceLabels and DestinationRule workloadSelectors that match
-    sidecar: Key | None = None
-    cluster: str = ""
+    selectors: tuple[Selector, ...] = ()  # DestinationRule workloadSelectors that match
 
 
-class ServiceInstance(Struct, frozen=True, kw_only=True):
+class OutboundScope(Struct, frozen=True, kw_only=True, order=True):
+    """Of a sidecar: all that decides what it sends where."""
+
+    client: Client
+    selectors: tuple[Selector, ...] = ()  # VirtualService sourceLabels that match
+    sidecar: tuple[Key, ...] = ()  # the Sidecar that counts, if any
+
+
+class ServiceInstance(Struct, frozen=True, kw_only=True, order=True):
     """A service port that selects the workload; `target_port` is the port on the workload."""
 
     service: ServiceKey
@@ -51,23 +57,21 @@ class ServiceInstance(Struct, frozen=True, kw_only=True):
     target_port: int
 
 
-class InboundScope(Struct, frozen=True, kw_only=True):
+class InboundScope(Struct, frozen=True, kw_only=True, order=True):
     """Of a sidecar: all that decides what it takes in."""
 
     namespace: str
     selectors: tuple[Selector, ...] = ()  # PeerAuthentication (and later security policy) selectors that match
     instances: tuple[ServiceInstance, ...] = ()
-    sidecar: Key | None = None
+    sidecar: tuple[Key, ...] = ()  # the Sidecar that counts, if any
 
 
-class GatewayScope(Struct, frozen=True, kw_only=True):
+class GatewayScope(Struct, frozen=True, kw_only=True, order=True):
     """Of a gateway (kind "router"): the Gateways that select it and the Services in front of it."""
 
-    namespace: str
-    selectors: tuple[Selector, ...] = ()
+    client: Client
     gateways: tuple[Key, ...] = ()
     instances: tuple[ServiceInstance, ...] = ()  # port mapping: Gateway port number -> target port
-    cluster: str = ""
 
 
 class EndpointView(Struct, frozen=True, kw_only=True):
@@ -76,3 +80,6 @@ class EndpointView(Struct, frozen=True, kw_only=True):
     network: str = ""
     cluster: str = ""
     locality: Locality = Locality()
+
+
+Scope = OutboundScope | InboundScope | GatewayScope

@@ -68,7 +68,7 @@ class ServiceKey(NamedTuple):
     hostname: str
 
 
-class Port(Struct, frozen=True, kw_only=True):
+class Port(Struct, frozen=True, kw_only=True, order=True):
     """One service port. `target_port` is 0 where it is named and so differs by endpoint (`target_name`)."""
 
     number: int

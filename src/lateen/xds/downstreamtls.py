@@ -1,10 +1,10 @@
 """Prints the server side of TLS: mutual TLS inside the mesh, and what a gateway offers the outside."""
 
 from envoy.config.core.v3 import base_pb2
-from envoy.extensions.transport_sockets.tls.v3 import common_pb2, secret_pb2, tls_pb2
+from envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
 
 from lateen.model.listenerplan import CredentialTls, MeshTls
-from lateen.xds.values import set_duration
+from lateen.xds.sds import from_agent, sds_secret
 
 __all__ = ["build_downstream_tls"]
 
@@ -16,8 +16,6 @@ _CIPHERS = (
     "AES256-GCM-SHA384",
     "AES128-GCM-SHA256",
 )
-_V3 = 2
-_GRPC = 2
 _VERSIONS = common_pb2.TlsParameters.TlsProtocol
 
 
@@ -37,12 +35,12 @@ def _mesh(plan: MeshTls) -> tls_pb2.DownstreamTlsContext:
     common.tls_params.tls_minimum_protocol_version = _version(plan.min_version)
     common.tls_params.tls_maximum_protocol_version = common_pb2.TlsParameters.TLSv1_3
     common.tls_params.cipher_suites.extend(_CIPHERS)
-    common.tls_certificate_sds_secret_configs.append(_from_agent("default"))
+    common.tls_certificate_sds_secret_configs.append(from_agent("default"))
     validation = common.combined_validation_context
     validation.default_validation_context.SetInParent()
     for prefix in plan.client_prefixes:
         validation.default_validation_context.match_subject_alt_names.add(prefix=prefix)
-    validation.validation_context_sds_secret_config.CopyFrom(_from_agent("ROOTCA"))
+    validation.validation_context_sds_secret_config.CopyFrom(from_agent("ROOTCA"))
     return context
 
 
@@ -58,36 +56,16 @@ def _credential(plan: CredentialTls) -> tls_pb2.DownstreamTlsContext:
     common.tls_params.cipher_suites.extend(plan.ciphers)
     if not common.tls_params.ByteSize():
         common.ClearField("tls_params")
-    common.tls_certificate_sds_secret_configs.extend(_secret(name) for name in plan.secrets)
+    common.tls_certificate_sds_secret_configs.extend(sds_secret(name) for name in plan.secrets)
     if plan.client != "none":
         validation = common.combined_validation_context
         validation.default_validation_context.SetInParent()
         for name in plan.client_names:
             validation.default_validation_context.match_subject_alt_names.add(exact=name)
-        validation.validation_context_sds_secret_config.CopyFrom(_secret(plan.root))
+        validation.validation_context_sds_secret_config.CopyFrom(sds_secret(plan.root))
     return context
 
 
 def _version(name: str) -> int:
     """Istio writes TLSV1_2, Envoy TLSv1_2."""
     return int(_VERSIONS.Value(name.replace("TLSV", "TLSv")))
-
-
-def _secret(name: str) -> secret_pb2.SdsSecretConfig:
-    """Kubernetes' secrets come from the control plane, files from the agent."""
-    if not name.startswith("kubernetes://"):
-        return _from_agent(name)
-    config = secret_pb2.SdsSecretConfig(name=name)
-    config.sds_config.ads.SetInParent()
-    config.sds_config.resource_api_version = _V3
-    return config
-
-
-def _from_agent(name: str) -> secret_pb2.SdsSecretConfig:
-    config = secret_pb2.SdsSecretConfig(name=name)
-    config.sds_config.resource_api_version = _V3
-    set_duration(config.sds_config.initial_fetch_timeout, 0)
-    source = config.sds_config.api_config_source
-    source.api_type, source.transport_api_version, source.set_node_on_first_message_only = _GRPC, _V3, True
-    source.grpc_services.add().envoy_grpc.cluster_name = "sds-grpc"
-    return config

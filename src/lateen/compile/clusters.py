@@ -1,0 +1,207 @@
+"""Second part of the graph: what each client sees, which rules count for it, and the clusters and endpoints that follow.
+
+Clusters are shared: two clients for whom the same rules count for a service share its clusters, whatever their namespaces.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from lateen.api.destinationrule import DestinationRule
+from lateen.api.meta import Key
+from lateen.compile.authn import namespace_mode
+from lateen.compile.base import Base, mesh_of
+from lateen.compile.destinationrules import merge_rules, policy_for, rules_for
+from lateen.compile.plan_clusters import Reach, plan_inbound_cluster, plan_outbound_clusters
+from lateen.compile.plan_endpoints import plan_endpoints
+from lateen.compile.plan_policies import plan_hashes
+from lateen.compile.scope import Scopes
+from lateen.graph import Collection, Graph, Read
+from lateen.graph.derive import Problems
+from lateen.model.clusterplan import ClusterPlan, EndpointsPlan
+from lateen.model.destination import DestinationPolicy
+from lateen.model.endpoint import Endpoint
+from lateen.model.names import outbound_cluster
+from lateen.model.routeplan import HashPlan
+from lateen.model.scope import Client, InboundScope, ServiceInstance
+from lateen.model.service import Protocol, Resolution, Service, ServiceKey
+
+__all__ = ["ClientService", "Clusters", "ServiceView"]
+
+
+class ClientService(NamedTuple):
+    """A service as one client sees it."""
+
+    client: Client
+    service: ServiceKey
+
+
+class ServiceView(NamedTuple):
+    """A service under the DestinationRules that count, oldest first: all that its clusters depend on."""
+
+    service: ServiceKey
+    rules: tuple[Key, ...]
+
+
+ClusterKey = tuple[ServiceView, str]  # view, cluster name
+
+
+class Clusters:
+    """Clusters and endpoints by view; the views of each client."""
+
+    def __init__(self, graph: Graph, base: Base, scopes: Scopes) -> None:
+        self._base = base
+        self.visible: Collection[Client, Mapping[str, ServiceKey]] = graph.one("visible services", scopes.clients, self._visible)
+        self._pairs: Collection[ClientService, None] = graph.many("services of clients", self.visible, _pairs)
+        self.rules: Collection[ClientService, tuple[Key, ...]] = graph.one("rules of clients", self._pairs, self._rules)
+        views: Collection[ServiceView, None] = graph.many("service views", self.rules, _view)
+        self.policies: Collection[ServiceView, DestinationPolicy] = graph.one("destination policies", views, self._policy)
+        self._reach: Collection[ServiceKey, Reach] = graph.one("reach", base.services, self._reach_of)
+        self.plans: Collection[ClusterKey, ClusterPlan] = graph.many("clusters", views, self._clusters)
+        self.endpoints: Collection[ClusterKey, EndpointsPlan] = graph.many("cluster endpoints", views, self._endpoints)
+        self.of_client: Collection[Client, tuple[ServiceView, ...]] = graph.one("views of clients", self.visible, self._views)
+        self.inbound: Collection[InboundScope, tuple[ClusterPlan, ...]] = graph.one("inbound clusters", scopes.inbound, self._inbound)
+        self.names: Collection[ServiceView, tuple[tuple[str, bool], ...]] = graph.one("cluster names", views, self._names)
+
+    def _visible(self, read: Read, client: Client, _none: None) -> tuple[Mapping[str, ServiceKey], Problems]:
+        """Per host the service that the client means: of its own namespace before others', the oldest of those."""
+        services = read.all(self._base.services).values()
+        chosen: dict[str, ServiceKey] = {}
+        for service in sorted(services, key=lambda s: (s.namespace != client.namespace, s.creation, s.key)):
+            if "*" in service.export_to or client.namespace in service.export_to:
+                chosen.setdefault(service.hostname, service.key)
+        return chosen, ()
+
+    def _rules(self, read: Read, pair: ClientService, _none: None) -> tuple[tuple[Key, ...], Problems]:
+        names = _patterns(pair.service.hostname)
+        heads = [head for name in names for head in read.by_index(self._base.rules_named, name).values()]
+        client = pair.client
+        return rules_for(heads, pair.service, client.namespace, client.selectors, self._base.settings.root_namespace), ()
+
+    def _policy(self, read: Read, view: ServiceView, _none: None) -> tuple[DestinationPolicy | None, Problems]:
+        found = (read.get(self._base.inputs["DestinationRule"], key) for key in view.rules)
+        return merge_rules([rule for rule in found if isinstance(rule, DestinationRule)]), ()
+
+    def _reach_of(self, read: Read, key: ServiceKey, service: Service) -> tuple[Reach, Problems]:
+        endpoints = read.get(self._base.endpoints, key) or ()
+        root = self._base.settings.root_namespace
+        policies = [*read.by_index(self._base.authn_in, service.namespace).values()]
+        if service.namespace != root:
+            policies += read.by_index(self._base.authn_in, root).values()
+        return Reach(
+            identities=tuple(sorted({endpoint.identity for endpoint in endpoints if endpoint.identity})),
+            all_mesh=bool(endpoints) and all(endpoint.tls_mode == "istio" for endpoint in endpoints),
+            auto_mtls=mesh_of(read, self._base.mesh).enable_auto_mtls,
+            mode=namespace_mode(policies, service.namespace, root),
+        ), ()
+
+    def _clusters(self, read: Read, view: ServiceView, _none: None) -> tuple[Mapping[ClusterKey, ClusterPlan], Problems]:
+        service = read.get(self._base.services, view.service)
+        if service is None:
+            return {}, ()
+        policy = read.get(self.policies, view)
+        reach = read.get(self._reach, view.service) or Reach()
+        static = self._static(read, service, policy) if service.resolution not in (Resolution.STATIC, Resolution.NONE) else {}
+        plans = plan_outbound_clusters(service, policy, reach, static)
+        return {(view, name): plan for name, plan in plans.items()}, ()
+
+    def _static(self, read: Read, service: Service, policy: DestinationPolicy | None) -> dict[tuple[int, str], EndpointsPlan]:
+        endpoints = read.get(self._base.endpoints, service.key) or _own_name(service, self._base.settings.cluster)
+        return {
+            (port, subset): plan_endpoints(name, port, labels, endpoints) for name, port, subset, labels in _clusters_of(service, policy)
+        }
+
+    def _endpoints(self, read: Read, view: ServiceView, _none: None) -> tuple[Mapping[ClusterKey, EndpointsPlan], Problems]:
+        service = read.get(self._base.services, view.service)
+        if service is None or service.resolution != Resolution.STATIC:
+            return {}, ()
+        policy = read.get(self.policies, view)
+        endpoints = read.get(self._base.endpoints, view.service) or ()
+        wanted = [one for one in _clusters_of(service, policy) if not _passes_through(policy, one[2], one[1])]
+        return {(view, name): plan_endpoints(name, port, labels, endpoints) for name, port, _subset, labels in wanted}, ()
+
+    def _names(self, read: Read, view: ServiceView, _none: None) -> tuple[tuple[tuple[str, bool], ...], Problems]:
+        """The view's clusters, each with whether its endpoints are sent apart."""
+        service = read.get(self._base.services, view.service)
+        if service is None or service.resolution == Resolution.DYNAMIC_DNS:
+            return (), ()
+        policy, apart = read.get(self.policies, view), service.resolution == Resolution.STATIC
+        return tuple((name, apart and not _passes_through(policy, subset, port)) for name, port, subset, _ in _clusters_of(service, policy)), ()
+
+    def _views(self, read: Read, client: Client, seen: Mapping[str, ServiceKey]) -> tuple[tuple[ServiceView, ...], Problems]:
+        services = [seen[host] for host in sorted(seen)]
+        return tuple(ServiceView(key, read.get(self.rules, ClientService(client, key)) or ()) for key in services), ()
+
+    def _inbound(self, read: Read, scope: InboundScope, _none: None) -> tuple[tuple[ClusterPlan, ...], Problems]:
+        by_target: dict[int, list[ServiceInstance]] = {}
+        for instance in scope.instances:
+            if instance.port.protocol != Protocol.UDP:
+                by_target.setdefault(instance.target_port, []).append(instance)
+        plans = []
+        for target in sorted(by_target):
+            key = by_target[target][0].service
+            rules = self._rules(read, ClientService(Client(namespace=scope.namespace), key), None)[0]
+            found = (read.get(self._base.inputs["DestinationRule"], rule) for rule in rules)
+            policy = merge_rules([rule for rule in found if isinstance(rule, DestinationRule)])
+            plans.append(plan_inbound_cluster(target, by_target[target], policy))
+        return tuple(plans), ()
+
+    def hashes(self, read: Read, client: Client, service: ServiceKey | None, subset: str, port: int) -> tuple[HashPlan, ...]:
+        """What a route to this destination hashes."""
+        if service is None:
+            return ()
+        rules = read.get(self.rules, ClientService(client, service)) or ()
+        policy = read.get(self.policies, ServiceView(service, rules))
+        return plan_hashes(policy_for(policy, subset, port).load_balancer)
+
+
+def _pairs(_read: Read, client: Client, seen: Mapping[str, ServiceKey]) -> tuple[Mapping[ClientService, None], Problems]:
+    return {ClientService(client, key): None for key in seen.values()}, ()
+
+
+def _view(_read: Read, pair: ClientService, rules: tuple[Key, ...]) -> tuple[Mapping[ServiceView, None], Problems]:
+    return {ServiceView(pair.service, rules): None}, ()
+
+
+def _patterns(host: str) -> Iterable[str]:
+    """The host itself and every wildcard that covers it."""
+    yield host
+    rest = host.removeprefix("*.") if host.startswith("*.") else host
+    while "." in rest:
+        rest = rest.partition(".")[2]
+        yield f"*.{rest}"
+    if host != "*":
+        yield "*"
+
+
+def _clusters_of(service: Service, policy: DestinationPolicy | None) -> list[tuple[str, int, str, Mapping[str, str]]]:
+    """Name, port, subset and labels of each cluster of a service."""
+    subsets: list[tuple[str, Mapping[str, str]]] = [("", {})]
+    if policy is not None:
+        subsets += [(subset.name, subset.labels) for subset in policy.subsets]
+    return [
+        (outbound_cluster(port.number, name, service.hostname), port.number, name, labels)
+        for port in service.ports
+        if port.protocol != Protocol.UDP
+        for name, labels in subsets
+    ]
+
+
+def _passes_through(policy: DestinationPolicy | None, subset: str, port: int) -> bool:
+    balancer = policy_for(policy, subset, port).load_balancer
+    return balancer is not None and balancer.simple == "PASSTHROUGH"
+
+
+def _own_name(service: Service, cluster: str) -> tuple[Endpoint, ...]:
+    """A DNS service without endpoints is looked up by its own name."""
+    address = service.external_name or service.hostname
+    return tuple(
+        Endpoint(
+            address=address,
+            port=port.target_port or port.number,
+            service_port=port.number,
+            namespace=service.namespace,
+            workload=service.origin.name,
+            tag=f"{service.origin.name};{service.namespace};{service.origin.name};;{cluster}",
+        )
+        for port in service.ports
+    )

@@ -1,0 +1,173 @@
+"""Fourth part of the graph: listeners of sidecars and gateways, the routes of gateways, and the secrets these need."""
+
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct
+
+from lateen.api.gateway import Gateway
+from lateen.api.meta import Key
+from lateen.api.objects import Secret
+from lateen.api.virtualservice import Destination
+from lateen.compile.accesslog import mesh_access_logs
+from lateen.compile.authn import effective_authn
+from lateen.compile.base import Base, mesh_of
+from lateen.compile.clusters import Clusters
+from lateen.compile.gateways import merge_gateways
+from lateen.compile.matches import Place
+from lateen.compile.plan_gateway_routes import plan_gateway_hosts
+from lateen.compile.plan_gateways import GatewayContext, credentials_of, plan_gateway_listener
+from lateen.compile.plan_inbound import InboundSettings, plan_inbound
+from lateen.compile.plan_outbound import OutboundContext, plan_interception, plan_outbound
+from lateen.compile.plan_secrets import plan_secret
+from lateen.compile.routenames import gateway_route, gateway_tls_route
+from lateen.compile.routes import Routes
+from lateen.compile.rules import Lookup, cluster_for
+from lateen.compile.scope import Scopes
+from lateen.graph import Collection, Graph, Read
+from lateen.graph.derive import Problems
+from lateen.model.gateway import GatewayPort, MergedServer
+from lateen.model.listenerplan import ListenerPlan
+from lateen.model.route import MESH, VirtualRoutes
+from lateen.model.routeplan import VirtualHostPlan
+from lateen.model.scope import Client, GatewayScope, InboundScope, OutboundScope
+from lateen.model.secretplan import SecretPlan
+from lateen.model.service import Service
+
+__all__ = ["GatewayView", "Listeners"]
+
+
+class GatewayView(Struct, frozen=True, kw_only=True):
+    """All that a gateway serves."""
+
+    listeners: tuple[ListenerPlan, ...] = ()
+    routes: Mapping[str, tuple[VirtualHostPlan, ...]] = {}
+    secrets: tuple[SecretPlan, ...] = ()
+
+
+class Listeners:
+    """Listeners by scope."""
+
+    def __init__(self, graph: Graph, base: Base, scopes: Scopes, clusters: Clusters, routes: Routes) -> None:
+        self._base = base
+        self._clusters = clusters
+        self._routes = routes
+        self.outbound: Collection[OutboundScope, tuple[ListenerPlan, ...]] = graph.one("outbound listeners", scopes.outbound, self._outbound)
+        self.inbound: Collection[InboundScope, ListenerPlan] = graph.one("inbound listeners", scopes.inbound, self._inbound)
+        self.gateways: Collection[GatewayScope, GatewayView] = graph.one("gateway views", scopes.gateways, self._gateway)
+
+    def _outbound(self, read: Read, scope: OutboundScope, _none: None) -> tuple[tuple[ListenerPlan, ...], Problems]:
+        mesh = mesh_of(read, self._base.mesh)
+        client = scope.client
+        seen = read.get(self._clusters.visible, client) or {}
+        services = [service for key in seen.values() if (service := read.get(self._base.services, key)) is not None]
+        routes = self._mesh_routes(read, client.namespace)
+        context = OutboundContext(
+            allow_any=mesh.outbound_traffic_policy.mode != "REGISTRY_ONLY",
+            routes_for=lambda host: tuple(one for one in routes if host in one.hosts),
+            place=lambda port: Place(port=port, namespace=client.namespace, selectors=scope.selectors),
+            cluster=self._cluster(read, client, at_port=True),
+            pods=lambda service: self._pods(read, service),
+            access_logs=mesh_access_logs(mesh),
+        )
+        listeners, problems = plan_outbound(services, context)
+        return (*listeners, plan_interception(context)), problems
+
+    def _mesh_routes(self, read: Read, namespace: str) -> list[VirtualRoutes]:
+        """VirtualServices with TCP or TLS rules for sidecars, oldest first."""
+        found = read.by_index(self._base.routes_at, MESH).values()
+        return sorted((one for one in found if (one.tls or one.tcp) and one.visible_in(namespace)), key=lambda one: one.age)
+
+    def _cluster(self, read: Read, client: Client, *, at_port: bool) -> Callable[[Destination, int], str]:
+        def cluster(destination: Destination, port: int) -> str:
+            return cluster_for(destination, port, self._lookup(read, client, port if at_port else 0))
+
+        return cluster
+
+    def _lookup(self, read: Read, client: Client, port: int) -> Lookup:
+        return self._routes.lookup(read, client, port)
+
+    def _pods(self, read: Read, service: Service) -> tuple[str, ...]:
+        endpoints = read.get(self._base.endpoints, service.key) or ()
+        return tuple(sorted({endpoint.address for endpoint in endpoints}))
+
+    def _inbound(self, read: Read, scope: InboundScope, _none: None) -> tuple[ListenerPlan, Problems]:
+        mesh, root = mesh_of(read, self._base.mesh), self._base.settings.root_namespace
+        policies = list(read.by_index(self._base.authn_in, scope.namespace).values())
+        if scope.namespace != root:
+            policies += read.by_index(self._base.authn_in, root).values()
+        authn = effective_authn(policies, scope.namespace, scope.selectors, root)
+        settings = InboundSettings(client_prefixes=self._prefixes(read), access_logs=mesh_access_logs(mesh))
+        return plan_inbound(scope.instances, authn, settings), ()
+
+    def _prefixes(self, read: Read) -> tuple[str, ...]:
+        domains = dict.fromkeys([self._base.settings.trust_domain, *mesh_of(read, self._base.mesh).trust_domain_aliases])
+        return tuple(f"spiffe://{domain}/" for domain in domains)
+
+    def _gateway(self, read: Read, scope: GatewayScope, _none: None) -> tuple[GatewayView, Problems]:
+        objects = (read.get(self._base.inputs["Gateway"], key) for key in scope.gateways)
+        ports, problems = merge_gateways([one for one in objects if isinstance(one, Gateway)], scope.instances)
+        routes = self._gateway_routes(read, scope)
+        context = self._context(read, scope, routes)
+        secrets, missing = self._secrets(read, scope, ports)
+        listeners = tuple(plan for port in ports if (plan := plan_gateway_listener(port, context)) is not None)
+        return GatewayView(listeners=listeners, routes=self._hosts(read, scope, ports, context), secrets=secrets), (*problems, *missing)
+
+    def _gateway_routes(self, read: Read, scope: GatewayScope) -> tuple[VirtualRoutes, ...]:
+        found: dict[Key, VirtualRoutes] = {}
+        for key in scope.gateways:
+            found |= read.by_index(self._base.routes_at, f"{key.namespace}/{key.name}")
+        return tuple(sorted((one for one in found.values() if one.visible_in(scope.client.namespace)), key=lambda one: one.age))
+
+    def _context(self, read: Read, scope: GatewayScope, routes: tuple[VirtualRoutes, ...]) -> GatewayContext:
+        mesh = mesh_of(read, self._base.mesh)
+        topology = mesh.default_config.gateway_topology
+        return GatewayContext(
+            routes=routes,
+            place=lambda server: _place(server, scope),
+            cluster=self._cluster(read, scope.client, at_port=False),
+            client_prefixes=self._prefixes(read),
+            trusted_proxies=topology.num_trusted_proxies if topology is not None else 0,
+            access_logs=mesh_access_logs(mesh),
+        )
+
+    def _hosts(
+        self, read: Read, scope: GatewayScope, ports: tuple[GatewayPort, ...], context: GatewayContext
+    ) -> Mapping[str, tuple[VirtualHostPlan, ...]]:
+        lookup = self._lookup(read, scope.client, 0)
+        configurations: dict[str, tuple[VirtualHostPlan, ...]] = {}
+        for port in ports:
+            for name, servers in _configurations(port).items():
+                configurations[name] = plan_gateway_hosts(servers, context.routes, context.place, lookup)
+        return configurations
+
+    def _secrets(self, read: Read, scope: GatewayScope, ports: tuple[GatewayPort, ...]) -> tuple[tuple[SecretPlan, ...], Problems]:
+        def find(key: Key) -> Secret | None:
+            found = read.get(self._base.inputs["Secret"], key)
+            return found if isinstance(found, Secret) else None
+
+        servers = [server for port in ports for server in port.servers]
+        names = {name for server in servers if server.tls is not None and server.terminates_tls for name in credentials_of(server.tls)}
+        results = [plan_secret(name, scope.client.namespace, find) for name in sorted(names)]
+        plans = tuple(plan for plan, _ in results if plan is not None)
+        return plans, tuple(problem for _, problems in results for problem in problems)
+
+
+def _place(server: MergedServer, scope: GatewayScope) -> Place:
+    return Place(
+        port=server.number,
+        gateways=frozenset({server.gateway}),
+        namespace=scope.client.namespace,
+        tls=server.terminates_tls,
+    )
+
+
+def _configurations(port: GatewayPort) -> Mapping[str, tuple[MergedServer, ...]]:
+    """The route configurations of a port: one of all plaintext HTTP, one per HTTPS server."""
+    if port.servers[0].protocol.is_http:
+        return {gateway_route(port.listen, port.bind): port.servers}
+    found = {}
+    for server in port.servers:
+        if server.protocol.value == "HTTPS" and server.terminates_tls:
+            namespace, name = server.gateway.split("/")
+            found[gateway_tls_route(server.number, server.port_name, name, namespace, port.bind)] = (server,)
+    return found

@@ -1,0 +1,29 @@
+"""Endpoints of a cluster, grouped by where they are."""
+
+from collections.abc import Iterable, Mapping
+
+from lateen.model.clusterplan import EndpointsPlan, LocalityPlan
+from lateen.model.endpoint import Endpoint, Locality
+from lateen.util.selectors import matches
+
+__all__ = ["plan_endpoints"]
+
+
+def plan_endpoints(cluster: str, port: int, subset: Mapping[str, str], endpoints: Iterable[Endpoint]) -> EndpointsPlan:
+    """The endpoints of `port` that carry the subset's labels; a place weighs as much as its endpoints together."""
+    wanted = tuple(sorted(subset.items()))
+    places: dict[Locality, list[Endpoint]] = {}
+    for endpoint in endpoints:
+        if endpoint.service_port == port and matches(wanted, dict(endpoint.labels)):
+            places.setdefault(endpoint.locality, []).append(endpoint)
+    return EndpointsPlan(
+        cluster=cluster,
+        localities=tuple(
+            LocalityPlan(
+                locality=place,
+                endpoints=tuple(sorted(places[place], key=lambda e: (e.address, e.port))),
+                weight=sum(endpoint.weight or 1 for endpoint in places[place]),
+            )
+            for place in sorted(places)
+        ),
+    )

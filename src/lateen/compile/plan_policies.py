@@ -1,0 +1,128 @@
+"""Traffic policies as settings of a cluster. Zero means "not set" in Istio's API, so it becomes the default."""
+
+from lateen.api.destinationrule import (
+    ConnectionPoolHTTP,
+    ConnectionPoolSettings,
+    ConnectionPoolTCP,
+    ConsistentHashLB,
+    LoadBalancerSettings,
+    OutlierDetection,
+)
+from lateen.model.clusterplan import UNLIMITED, BreakerPlan, LoadBalancerPlan, OutlierPlan, PoolPlan
+from lateen.model.destination import PortPolicy
+from lateen.model.routeplan import HashPlan
+from lateen.util.durations import parse
+
+__all__ = ["plan_breaker", "plan_hashes", "plan_load_balancer", "plan_outlier", "plan_pool"]
+
+_RING_SIZE = 1024
+_SECOND = 1_000_000_000
+_SIMPLE = {"RANDOM": "RANDOM", "ROUND_ROBIN": "ROUND_ROBIN"}
+
+
+def plan_load_balancer(settings: LoadBalancerSettings | None) -> LoadBalancerPlan:
+    """Least request unless told otherwise."""
+    if settings is None:
+        return LoadBalancerPlan()
+    if settings.consistent_hash is not None:
+        return _hashing(settings.consistent_hash)
+    policy = _SIMPLE.get(settings.simple or "", "LEAST_REQUEST")
+    warmup = settings.warmup
+    duration = (warmup.duration if warmup is not None else None) or settings.warmup_duration_secs
+    if not duration or policy == "RANDOM":
+        return LoadBalancerPlan(policy=policy)  # type: ignore[arg-type]  # one of three
+    return LoadBalancerPlan(
+        policy=policy,  # type: ignore[arg-type]  # one of three
+        warmup=parse(duration),
+        warmup_percent=warmup.minimum_percent if warmup is not None and warmup.minimum_percent is not None else 10.0,
+        warmup_aggression=warmup.aggression if warmup is not None and warmup.aggression is not None else 1.0,
+    )
+
+
+def _hashing(settings: ConsistentHashLB) -> LoadBalancerPlan:
+    if settings.maglev is not None:
+        return LoadBalancerPlan(policy="MAGLEV", table_size=settings.maglev.table_size)
+    size = settings.ring_hash.minimum_ring_size if settings.ring_hash is not None else settings.minimum_ring_size
+    return LoadBalancerPlan(policy="RING_HASH", ring_size=size or _RING_SIZE)
+
+
+def plan_hashes(settings: LoadBalancerSettings | None) -> tuple[HashPlan, ...]:
+    """What a route hashes so that the cluster's consistent hashing has something to go by."""
+    if settings is None or settings.consistent_hash is None:
+        return ()
+    wanted = settings.consistent_hash
+    if wanted.http_header_name:
+        return (HashPlan(kind="header", name=wanted.http_header_name),)
+    if wanted.http_query_parameter_name:
+        return (HashPlan(kind="query", name=wanted.http_query_parameter_name),)
+    if wanted.http_cookie is not None:
+        cookie = wanted.http_cookie
+        return (
+            HashPlan(
+                kind="cookie",
+                name=cookie.name,
+                path=cookie.path,
+                ttl=parse(cookie.ttl) if cookie.ttl is not None else None,
+                attributes=tuple((one.name, one.value) for one in cookie.attributes),
+            ),
+        )
+    return (HashPlan(kind="source_ip"),) if wanted.use_source_ip else ()
+
+
+def plan_breaker(policy: PortPolicy) -> BreakerPlan:
+    """Thresholds; unlimited where not set."""
+    tcp, http = _parts(policy.connection_pool)
+    budget = policy.retry_budget
+    return BreakerPlan(
+        connections=tcp.max_connections or UNLIMITED,
+        pending=http.http1_max_pending_requests or UNLIMITED,
+        requests=http.http2_max_requests or UNLIMITED,
+        retries=http.max_retries or UNLIMITED,
+        budget_percent=(20.0 if budget.percent is None else budget.percent) if budget is not None else None,
+        budget_concurrency=(3 if budget.min_retry_concurrency is None else budget.min_retry_concurrency) if budget is not None else 0,
+    )
+
+
+def plan_pool(settings: ConnectionPoolSettings | None) -> PoolPlan:
+    """Connection settings."""
+    tcp, http = _parts(settings)
+    keepalive, ping = tcp.tcp_keepalive, http.http2_keep_alive
+    return PoolPlan(
+        connect_timeout=_time(tcp.connect_timeout) or PoolPlan().connect_timeout,
+        idle_timeout=_time(http.idle_timeout),
+        max_connection_duration=_time(tcp.max_connection_duration),
+        tcp_idle_timeout=_time(tcp.idle_timeout),
+        keepalive=(keepalive.probes, (_time(keepalive.time) or 0) // _SECOND, (_time(keepalive.interval) or 0) // _SECOND)
+        if keepalive is not None
+        else None,
+        requests_per_connection=http.max_requests_per_connection,
+        concurrent_streams=http.max_concurrent_streams,
+        ping_interval=_time(ping.interval) if ping is not None else None,
+        ping_timeout=_time(ping.timeout) if ping is not None else None,
+    )
+
+
+def _parts(settings: ConnectionPoolSettings | None) -> tuple[ConnectionPoolTCP, ConnectionPoolHTTP]:
+    if settings is None:
+        return ConnectionPoolTCP(), ConnectionPoolHTTP()
+    return settings.tcp or ConnectionPoolTCP(), settings.http or ConnectionPoolHTTP()
+
+
+def _time(text: str | None) -> int | None:
+    return parse(text) if text is not None else None
+
+
+def plan_outlier(settings: OutlierDetection | None) -> OutlierPlan | None:
+    """Ejection; None where the rule has no such block."""
+    if settings is None:
+        return None
+    return OutlierPlan(
+        consecutive_5xx=settings.consecutive_5xx_errors if settings.consecutive_5xx_errors is not None else settings.consecutive_errors or None,
+        consecutive_gateway=settings.consecutive_gateway_errors,
+        split_local=settings.split_external_local_origin_errors,
+        consecutive_local=settings.consecutive_local_origin_failures,
+        interval=_time(settings.interval),
+        base_ejection=_time(settings.base_ejection_time),
+        max_percent=settings.max_ejection_percent,
+        min_health_percent=settings.min_health_percent,
+    )

@@ -1,0 +1,114 @@
+"""Third part of the graph: routes of sidecars, a table per scope and route configuration, a plan per virtual host."""
+
+from collections.abc import Mapping
+
+from lateen.compile.base import Base, mesh_of
+from lateen.compile.clusters import Clusters
+from lateen.compile.plan_routes import HostKey, RouteHead, catch_all, plan_host, plan_table
+from lateen.compile.routenames import sniffed_route, wildcard_route
+from lateen.compile.rules import Lookup
+from lateen.compile.scope import Scopes
+from lateen.graph import Collection, Graph, Read
+from lateen.graph.derive import Problems
+from lateen.model.routeplan import HashPlan, VirtualHostPlan
+from lateen.model.scope import Client, OutboundScope
+from lateen.model.service import Protocol, Service, ServiceKey
+
+__all__ = ["ClientHost", "Routes"]
+
+ClientHost = tuple[Client, HostKey]
+Tables = Mapping[str, tuple[ClientHost, ...]]
+
+
+class Routes:
+    """Route configurations of sidecars by name, and their virtual hosts."""
+
+    def __init__(self, graph: Graph, base: Base, scopes: Scopes, clusters: Clusters) -> None:
+        self._base = base
+        self._clusters = clusters
+        self.tables: Collection[OutboundScope, Tables] = graph.one("route tables", scopes.outbound, self._tables)
+        keys: Collection[ClientHost, None] = graph.many("virtual host keys", self.tables, _host_keys)
+        self.hosts: Collection[ClientHost, VirtualHostPlan] = graph.one("virtual hosts", keys, self._host)
+        self.catch_all: Collection[tuple[()], VirtualHostPlan] = graph.singleton("catch-all host", self._catch_all)
+
+    def _tables(self, read: Read, scope: OutboundScope, _none: None) -> tuple[Tables, Problems]:
+        client = scope.client
+        seen = read.get(self._clusters.visible, client) or {}
+        services = [service for key in seen.values() if (service := read.get(self._base.services, key)) is not None]
+        heads = self._heads(read, client.namespace)
+        tables: dict[str, tuple[ClientHost, ...]] = {}
+        for port, members in _http_ports(services).items():
+            tables[wildcard_route(port)] = self._table(port, members, heads, scope)
+        for service in services:
+            for one in service.ports:
+                if one.protocol == Protocol.AUTO and (service.addresses or service.headless):
+                    name = sniffed_route(service.hostname, one.number)
+                    tables[name] = self._table(one.number, [service], heads, scope, alone=True)
+        return tables, ()
+
+    def _table(
+        self, port: int, services: list[Service], heads: list[RouteHead], scope: OutboundScope, *, alone: bool = False
+    ) -> tuple[ClientHost, ...]:
+        keys = plan_table(
+            port,
+            services,
+            heads,
+            namespace=scope.client.namespace,
+            selectors=scope.selectors,
+            domain=self._base.settings.domain or "cluster.local",
+            alone=alone,
+        )
+        return tuple((scope.client, key) for key in keys)
+
+    def _heads(self, read: Read, namespace: str) -> list[RouteHead]:
+        heads = read.all(self._base.route_heads).values()
+        seen = [head for head in heads if head.mesh and head.http and ("*" in head.export_to or namespace in head.export_to)]
+        return sorted(seen, key=lambda head: head.age)
+
+    def _host(self, read: Read, pair: ClientHost, _none: None) -> tuple[VirtualHostPlan | None, Problems]:
+        client, key = pair
+        service = read.get(self._base.services, ServiceKey(key.service_namespace, key.host)) if key.service_namespace else None
+        routes = read.get(self._base.virtual_services, key.routes[0]) if key.routes else None
+        lookup = self.lookup(read, client, key.port)
+        return plan_host(key, service, routes, lookup, domain=self._base.settings.domain or "cluster.local"), ()
+
+    def lookup(self, read: Read, client: Client, port: int) -> Lookup:
+        """What rules ask of the mesh as `client` sees it; a destination without a port means a service that has `port`."""
+
+        def find(host: str) -> Service | None:
+            seen = read.get(self._clusters.visible, client) or {}
+            key = seen.get(host)
+            return read.get(self._base.services, key) if key is not None else None
+
+        def service(host: str) -> Service | None:
+            found = find(host)
+            return found if found is not None and (not port or found.port(port) is not None) else None
+
+        def hashes(host: str, subset: str, number: int) -> tuple[HashPlan, ...]:
+            found = find(host)
+            return self._clusters.hashes(read, client, found.key if found is not None else None, subset, number)
+
+        return Lookup(service=service, hashes=hashes)
+
+    def _catch_all(self, read: Read) -> tuple[VirtualHostPlan, Problems]:
+        return catch_all(allow_any=mesh_of(read, self._base.mesh).outbound_traffic_policy.mode != "REGISTRY_ONLY"), ()
+
+
+def _http_ports(services: list[Service]) -> dict[int, list[Service]]:
+    """Services by HTTP port; a detected port without an address shares the listener of its number."""
+    ports: dict[int, list[Service]] = {}
+    for service in services:
+        for port in service.ports:
+            detected = port.protocol == Protocol.AUTO and not service.headless
+            if port.protocol.is_http or detected:
+                ports.setdefault(port.number, []).append(service)
+    with_http = {port.number for service in services for port in service.ports if port.protocol.is_http or _bare(service, port.protocol)}
+    return {number: members for number, members in ports.items() if number in with_http}
+
+
+def _bare(service: Service, protocol: Protocol) -> bool:
+    return protocol == Protocol.AUTO and not service.addresses and not service.headless
+
+
+def _host_keys(_read: Read, _scope: OutboundScope, tables: Tables) -> tuple[Mapping[ClientHost, None], Problems]:
+    return {key: None for keys in tables.values() for key in keys}, ()

@@ -1,0 +1,92 @@
+"""Connected proxies become scopes, and scopes the clients whose view of the mesh is compiled.
+
+A proxy's labels are looked at here and nowhere else: only which of the selectors in use match them goes on.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from lateen.api.gateway import Gateway
+from lateen.api.meta import Key
+from lateen.api.pods import Pod
+from lateen.compile.base import Base
+from lateen.graph import Collection, Graph, Read
+from lateen.graph.derive import Problems
+from lateen.model.scope import Client, GatewayScope, InboundScope, OutboundScope, Proxy, Selector, ServiceInstance
+from lateen.model.service import Port
+from lateen.util.selectors import canonical, matches
+
+__all__ = ["ScopeSet", "Scopes"]
+
+
+class ScopeSet(NamedTuple):
+    """All scopes of one proxy: a sidecar has an outbound and an inbound one, a gateway one of its own."""
+
+    kind: str
+    outbound: tuple[OutboundScope, ...] = ()
+    inbound: tuple[InboundScope, ...] = ()
+    gateway: tuple[GatewayScope, ...] = ()
+
+
+class Scopes:
+    """Only what connected proxies need is compiled: every key here lives as long as a proxy that has it."""
+
+    def __init__(self, graph: Graph, base: Base) -> None:
+        self._base = base
+        self.of_proxy: Collection[str, ScopeSet] = graph.one("scopes of proxies", base.proxies, self._scopes)
+        self.sets: Collection[ScopeSet, None] = graph.many("scope sets", self.of_proxy, lambda _r, _k, s: ({s: None}, ()))
+        self.outbound: Collection[OutboundScope, None] = graph.many(
+            "outbound scopes", self.sets, lambda _r, s, _v: (dict.fromkeys(s.outbound), ())
+        )
+        self.inbound: Collection[InboundScope, None] = graph.many(
+            "inbound scopes", self.sets, lambda _r, s, _v: (dict.fromkeys(s.inbound), ())
+        )
+        self.gateways: Collection[GatewayScope, None] = graph.many(
+            "gateway scopes", self.sets, lambda _r, s, _v: (dict.fromkeys(s.gateway), ())
+        )
+        self.clients: Collection[Client, None] = graph.many("clients", self.sets, lambda _r, s, _v: (dict.fromkeys(_clients(s)), ()))
+
+    def _scopes(self, read: Read, _id: str, proxy: Proxy) -> tuple[ScopeSet, Problems]:
+        sources, rules, policies = read.get(self._base.selectors, ()) or ((), (), ())
+        labels = dict(proxy.labels)
+        client = Client(namespace=proxy.namespace, selectors=_matching(rules, labels))
+        instances = self._instances(read, proxy, labels)
+        if proxy.kind == "router":
+            gateways = tuple(sorted(self._gateways(read, labels)))
+            return ScopeSet("router", gateway=(GatewayScope(client=client, gateways=gateways, instances=instances),)), ()
+        outbound = OutboundScope(client=client, selectors=_matching(sources, labels))
+        inbound = InboundScope(namespace=proxy.namespace, selectors=_matching(policies, labels), instances=instances)
+        return ScopeSet("sidecar", (outbound,), (inbound,)), ()
+
+    def _gateways(self, read: Read, labels: Mapping[str, str]) -> Iterable[Key]:
+        for key, gateway in read.all(self._base.inputs["Gateway"]).items():
+            if isinstance(gateway, Gateway) and matches(canonical(gateway.spec.selector), labels):
+                yield key
+
+    def _instances(self, read: Read, proxy: Proxy, labels: Mapping[str, str]) -> tuple[ServiceInstance, ...]:
+        """The service ports whose selector takes the proxy in, oldest service first."""
+        services = [s for s in read.by_index(self._base.services_in, proxy.namespace).values() if s.selector and matches(s.selector, labels)]
+        found = []
+        for service in sorted(services, key=lambda s: (s.creation, s.name)):
+            for port in service.ports:
+                target = port.target_port or self._named(read, proxy, port)
+                if target:
+                    found.append(ServiceInstance(service=service.key, port=port, target_port=target))
+        return tuple(found)
+
+    def _named(self, read: Read, proxy: Proxy, port: Port) -> int:
+        pod = read.get(self._base.inputs["Pod"], Key("Pod", proxy.namespace, proxy.name))
+        if not isinstance(pod, Pod):
+            return 0
+        ports = (one for container in pod.spec.containers for one in container.ports)
+        return next((one.container_port for one in ports if one.name == port.target_name), 0)
+
+
+def _clients(scopes: ScopeSet) -> tuple[Client, ...]:
+    return (*(scope.client for scope in scopes.outbound), *(scope.client for scope in scopes.gateway))
+
+
+def _matching(selectors: Iterable[Selector], labels: Mapping[str, str]) -> tuple[Selector, ...]:
+    return tuple(selector for selector in selectors if matches(selector, labels))
+
+

@@ -1,0 +1,31 @@
+"""The whole graph, in order: what is read, who is connected, clusters, routes, listeners. The only file that knows all of it."""
+
+from lateen.compile.base import Base
+from lateen.compile.clusters import Clusters
+from lateen.compile.listeners import Listeners
+from lateen.compile.routes import Routes
+from lateen.compile.scope import Scopes
+from lateen.graph import Graph
+from lateen.model.mesh import Settings
+
+__all__ = ["World", "build_world"]
+
+
+class World:
+    """The parts of the graph; each reads only the parts before it."""
+
+    def __init__(self, graph: Graph, settings: Settings) -> None:
+        self.settings = settings
+        self.base = Base(graph, settings)
+        self.scopes = Scopes(graph, self.base)
+        self.clusters = Clusters(graph, self.base, self.scopes)
+        self.routes = Routes(graph, self.base, self.scopes, self.clusters)
+        self.listeners = Listeners(graph, self.base, self.scopes, self.clusters, self.routes)
+        self.inputs = self.base.inputs
+        self.mesh = self.base.mesh
+        self.proxies = self.base.proxies
+
+
+def build_world(graph: Graph, settings: Settings) -> World:
+    """Create all collections in `graph`."""
+    return World(graph, settings)

@@ -1,0 +1,18 @@
+"""A gateway's certificate or CA, as it is sent over SDS."""
+
+from msgspec import Struct
+
+from lateen.model.frame import Owner
+from lateen.util.redact import Secret
+
+__all__ = ["SecretPlan"]
+
+
+class SecretPlan(Struct, frozen=True, kw_only=True):
+    """SDS resource `name` (kubernetes://...): a certificate chain with its key, or with `root` the CA of clients; PEM."""
+
+    name: str
+    chain: bytes = b""
+    key: Secret | None = None
+    root: bytes = b""
+    owners: tuple[Owner, ...] = ()

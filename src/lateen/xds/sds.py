@@ -1,0 +1,32 @@
+"""Where Envoy gets a secret from: Kubernetes' from the control plane, all others from its agent."""
+
+from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
+
+from lateen.xds.values import set_duration
+
+__all__ = ["from_agent", "sds_secret"]
+
+_V3 = 2
+_GRPC = 2
+
+
+def sds_secret(name: str) -> secret_pb2.SdsSecretConfig:
+    """The secret `name`: kubernetes://..., file-cert:..., file-root:..."""
+    if not name.startswith("kubernetes://"):
+        return from_agent(name, wait_for_ever=False)
+    config = secret_pb2.SdsSecretConfig(name=name)
+    config.sds_config.ads.SetInParent()
+    config.sds_config.resource_api_version = _V3
+    return config
+
+
+def from_agent(name: str, *, wait_for_ever: bool = True) -> secret_pb2.SdsSecretConfig:
+    """The secret `name` from the agent; the workload's own certificate is waited for without limit."""
+    config = secret_pb2.SdsSecretConfig(name=name)
+    config.sds_config.resource_api_version = _V3
+    if wait_for_ever:
+        set_duration(config.sds_config.initial_fetch_timeout, 0)
+    source = config.sds_config.api_config_source
+    source.api_type, source.transport_api_version, source.set_node_on_first_message_only = _GRPC, _V3, True
+    source.grpc_services.add().envoy_grpc.cluster_name = "sds-grpc"
+    return config

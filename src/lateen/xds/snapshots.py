@@ -1,0 +1,170 @@
+"""From plans to what each proxy shall hold: frames, and per set of scopes the complete set of them.
+
+A plan is printed and serialised once, however many proxies get it. Must not know connections.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from lateen.compile.clusters import ServiceView
+from lateen.compile.listeners import GatewayView
+from lateen.compile.plan_clusters import PASSTHROUGHS
+from lateen.compile.routes import ClientHost
+from lateen.compile.scope import ScopeSet
+from lateen.compile.world import World
+from lateen.graph import Collection, Commit, Graph, Read
+from lateen.graph.derive import Problems
+from lateen.model.clusterplan import ClusterPlan, EndpointsPlan
+from lateen.model.frame import Frame, Owner, Snapshot
+from lateen.model.listenerplan import ListenerPlan
+from lateen.model.routeplan import VirtualHostPlan
+from lateen.model.scope import Client, GatewayScope, InboundScope, OutboundScope
+from lateen.xds.cluster import build_cluster, build_passthrough
+from lateen.xds.endpoint import build_load_assignment
+from lateen.xds.listener import build_listener
+from lateen.xds.pack import pack, serialise, wrap
+from lateen.xds.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
+from lateen.xds.secret import build_secret
+from lateen.xds.virtualhost import build_virtual_host, join_route_configuration
+
+__all__ = ["Snapshots"]
+
+Frames = Mapping[str, Frame]
+_EMPTY: Snapshot = {url: {} for url in (CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET)}
+
+
+class HostBytes(NamedTuple):
+    """A printed virtual host."""
+
+    data: bytes
+    owners: tuple[Owner, ...]
+
+
+class Snapshots:
+    """Frames by plan and snapshots by scope set, kept up to date by the graph."""
+
+    def __init__(self, graph: Graph, world: World) -> None:
+        self._world = world
+        self._fixed = {kind: {plan.name: pack(plan.name, CLUSTER, build_passthrough(plan)) for plan in plans} for kind, plans in PASSTHROUGHS.items()}
+        clusters, scopes, routes, listeners = world.clusters, world.scopes, world.routes, world.listeners
+        self._cluster_frames: Collection[tuple[ServiceView, str], Frame] = graph.one("cluster frames", clusters.plans, _cluster_frame)
+        self._endpoint_frames: Collection[tuple[ServiceView, str], Frame] = graph.one("endpoint frames", clusters.endpoints, _endpoint_frame)
+        self._client_clusters: Collection[Client, Frames] = graph.one("clusters of clients", clusters.of_client, self._clusters_of)
+        self._client_endpoints: Collection[Client, Frames] = graph.one("endpoints of clients", clusters.of_client, self._endpoints_of)
+        self._inbound_clusters: Collection[InboundScope, Frames] = graph.one("inbound cluster frames", clusters.inbound, _inbound_frames)
+        self._host_bytes: Collection[ClientHost, HostBytes] = graph.one("virtual host bytes", routes.hosts, _host_bytes)
+        self._catch_all: Collection[tuple[()], HostBytes] = graph.one("catch-all bytes", routes.catch_all, _host_bytes)
+        self._route_frames: Collection[OutboundScope, Frames] = graph.one("route frames", routes.tables, self._routes_of)
+        self._outbound: Collection[OutboundScope, Frames] = graph.one("outbound listener frames", listeners.outbound, _listener_frames)
+        self._inbound: Collection[InboundScope, Frame] = graph.one("inbound listener frames", listeners.inbound, _listener_frame)
+        self._gateways: Collection[GatewayScope, Snapshot] = graph.one("gateway frames", listeners.gateways, _gateway_frames)
+        self._snapshots: Collection[ScopeSet, Snapshot] = graph.one("snapshots", scopes.sets, self._snapshot)
+        self._members: dict[ScopeSet, set[str]] = {}
+
+    def snapshot(self, proxy_id: str) -> Snapshot:
+        """The complete configuration of a connected proxy; empty when it is not known."""
+        scopes = self._world.scopes.of_proxy.get(proxy_id)
+        snapshot = self._snapshots.get(scopes) if scopes is not None else None
+        proxy = self._world.proxies.get(proxy_id)
+        if snapshot is None or proxy is None:
+            return _EMPTY
+        own = tuple(f"{address}_" for address in proxy.addresses)
+        listeners = snapshot[LISTENER]
+        if not any(name.startswith(own) for name in listeners):
+            return snapshot
+        return {**snapshot, LISTENER: {name: frame for name, frame in listeners.items() if not name.startswith(own)}}
+
+    def affected(self, commit: Commit) -> frozenset[str]:
+        """The proxies whose snapshot the commit changed."""
+        moved = commit.keys(self._world.scopes.of_proxy)
+        changed = commit.keys(self._snapshots)
+        if not changed:
+            return moved
+        of_proxy = self._world.scopes.of_proxy
+        return moved | {proxy_id for proxy_id, scopes in of_proxy.items() if scopes in changed}
+
+    def _clusters_of(self, read: Read, _client: Client, views: tuple[ServiceView, ...]) -> tuple[Frames, Problems]:
+        return self._named(read, views, self._cluster_frames, apart=False), ()
+
+    def _endpoints_of(self, read: Read, _client: Client, views: tuple[ServiceView, ...]) -> tuple[Frames, Problems]:
+        return self._named(read, views, self._endpoint_frames, apart=True), ()
+
+    def _named(self, read: Read, views: tuple[ServiceView, ...], frames: Collection[tuple[ServiceView, str], Frame], *, apart: bool) -> Frames:
+        found: dict[str, Frame] = {}
+        for view in views:
+            for name, has_endpoints in read.get(self._world.clusters.names, view) or ():
+                frame = read.get(frames, (view, name)) if has_endpoints or not apart else None
+                if frame is not None:
+                    found[name] = frame
+        return found
+
+    def _routes_of(self, read: Read, _scope: OutboundScope, tables: Mapping[str, tuple[ClientHost, ...]]) -> tuple[Frames, Problems]:
+        last = read.get(self._catch_all, ())
+        frames: dict[str, Frame] = {}
+        for name, keys in tables.items():
+            hosts = [host for key in keys if (host := read.get(self._host_bytes, key)) is not None]
+            if last is not None and not (keys and keys[0][1].alone):
+                hosts.append(last)
+            owners = tuple(dict.fromkeys(owner for host in hosts for owner in host.owners))
+            frames[name] = wrap(name, ROUTES, join_route_configuration(name, (host.data for host in hosts)), owners)
+        return frames, ()
+
+    def _snapshot(self, read: Read, scopes: ScopeSet, _none: None) -> tuple[Snapshot, Problems]:
+        if scopes.kind == "router":
+            return self._gateway(read, scopes.gateway[0]), ()
+        outbound, inbound = scopes.outbound[0], scopes.inbound[0]
+        listener = read.get(self._inbound, inbound)
+        clusters = read.get(self._client_clusters, outbound.client) or {}
+        return {
+            CLUSTER: {**self._fixed["sidecar"], **clusters, **(read.get(self._inbound_clusters, inbound) or {})},
+            ENDPOINTS: read.get(self._client_endpoints, outbound.client) or {},
+            LISTENER: {**(read.get(self._outbound, outbound) or {}), **({listener.name: listener} if listener is not None else {})},
+            ROUTES: read.get(self._route_frames, outbound) or {},
+            SECRET: {},
+        }, ()
+
+    def _gateway(self, read: Read, scope: GatewayScope) -> Snapshot:
+        clusters = read.get(self._client_clusters, scope.client) or {}
+        return {
+            **_EMPTY,
+            **(read.get(self._gateways, scope) or {}),
+            CLUSTER: {**self._fixed["gateway"], **clusters},
+            ENDPOINTS: read.get(self._client_endpoints, scope.client) or {},
+        }
+
+
+def _cluster_frame(_read: Read, key: tuple[ServiceView, str], plan: ClusterPlan) -> tuple[Frame, Problems]:
+    return pack(key[1], CLUSTER, build_cluster(plan), plan.owners), ()
+
+
+def _endpoint_frame(_read: Read, key: tuple[ServiceView, str], plan: EndpointsPlan) -> tuple[Frame, Problems]:
+    return pack(key[1], ENDPOINTS, build_load_assignment(plan)), ()
+
+
+def _inbound_frames(_read: Read, _scope: InboundScope, plans: tuple[ClusterPlan, ...]) -> tuple[Frames, Problems]:
+    return {plan.name: pack(plan.name, CLUSTER, build_cluster(plan), plan.owners) for plan in plans}, ()
+
+
+def _host_bytes(_read: Read, _key: object, plan: VirtualHostPlan) -> tuple[HostBytes, Problems]:
+    return HostBytes(serialise(build_virtual_host(plan)), plan.owners), ()
+
+
+def _listener_frame(_read: Read, _key: object, plan: ListenerPlan) -> tuple[Frame, Problems]:
+    return pack(plan.name, LISTENER, build_listener(plan), plan.owners), ()
+
+
+def _listener_frames(_read: Read, _key: object, plans: tuple[ListenerPlan, ...]) -> tuple[Frames, Problems]:
+    return {plan.name: pack(plan.name, LISTENER, build_listener(plan), plan.owners) for plan in plans}, ()
+
+
+def _gateway_frames(_read: Read, _scope: GatewayScope, view: GatewayView) -> tuple[Snapshot, Problems]:
+    routes = {}
+    for name, hosts in view.routes.items():
+        owners = tuple(dict.fromkeys(owner for host in hosts for owner in host.owners))
+        joined = join_route_configuration(name, (serialise(build_virtual_host(host)) for host in hosts))
+        routes[name] = wrap(name, ROUTES, joined, owners)
+    return {
+        LISTENER: {plan.name: pack(plan.name, LISTENER, build_listener(plan), plan.owners) for plan in view.listeners},
+        ROUTES: routes,
+        SECRET: {plan.name: pack(plan.name, SECRET, build_secret(plan), plan.owners) for plan in view.secrets},
+    }, ()
