@@ -19,7 +19,7 @@ from lateen.local.mounts import View
 from lateen.local.netlink import Netlink
 from lateen.local.spawner import Mount, Process, Spawner, SpawnError, User
 from lateen.local.spawnwire import MakePod
-from lateen.netfilter.render import render_iptables, render_nft
+from lateen.netfilter.render import loading
 from lateen.netfilter.rules import build
 from lateen.netfilter.settings import Settings
 from lateen.runtime import tasks
@@ -191,6 +191,7 @@ class NodeNetwork:
         `nameservers` default to the node's address on the bridge; `aliases` (address to names) are more lines of /etc/hosts.
         """
         address = self._take_address(f"{namespace}/{name}")
+        command, text = loading(self._rules_tool, build(rules)) if rules else ((), "")
         offset = int(address) - int(self.pod_range[0])
         pod = MakePod(
             hostname=name,
@@ -203,8 +204,8 @@ class NodeNetwork:
                 "/etc/hosts": _hosts(str(address), name, aliases or {}),
                 "/etc/resolv.conf": _resolv_conf(nameservers or (str(self.gateway),), namespace),
             },
-            rules=self._rules(rules) if rules else "",
-            rules_command=self._rules_command(),
+            rules=text,
+            rules_command=command,
             tproxy=(rules.tproxy_mark, rules.tproxy_table) if rules and rules.mode == "TPROXY" else None,
             keep_at=str(self._private / "netns" / f"lateen-{namespace}-{name}"),
         )
@@ -237,12 +238,6 @@ class NodeNetwork:
                 self._used[address] = pod
                 return address
         raise SpawnError(f"All addresses of {self.pod_range} are taken: there is none for pod {pod}.")
-
-    def _rules_command(self) -> tuple[str, ...]:
-        return (self._rules_tool, "-f", "-") if Path(self._rules_tool).name == "nft" else (self._rules_tool, "-w", "5")
-
-    def _rules(self, settings: Settings) -> str:
-        return (render_nft if Path(self._rules_tool).name == "nft" else render_iptables)(build(settings))
 
 
 def _hosts(address: str, name: str, aliases: Mapping[str, Sequence[str]]) -> str:

@@ -7,9 +7,16 @@ from collections.abc import Iterator
 
 from lateen.netfilter.model import Action, Rule, Ruleset
 
-__all__ = ["render_iptables", "render_nft"]
+__all__ = ["loading", "render_iptables", "render_nft"]
 
 _HOOKS = ("PREROUTING", "OUTPUT")
+
+
+def loading(tool: str, ruleset: Ruleset) -> tuple[tuple[str, ...], str]:
+    """The command line that loads the rules with the tool at that path (`nft` or `iptables-restore`), and its input."""
+    if tool.rpartition("/")[2] == "nft":
+        return (tool, "-f", "-"), render_nft(ruleset)
+    return (tool, "-w", "5"), render_iptables(ruleset)
 
 
 def render_iptables(ruleset: Ruleset) -> str:

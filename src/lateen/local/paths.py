@@ -1,0 +1,156 @@
+"""Where a local mesh keeps what: its data folder, its folder of sockets, and the lock that says whose data they are.
+
+Why: `lateen up`, `down`, `status` and `apply` are separate processes that must find each other by the data folder alone.
+Must not know what is in the files.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+__all__ = ["Holder", "Lock", "LockError", "Paths", "holder", "locate"]
+
+_LONGEST_SOCKET_PATH = 107
+_DYING_SECONDS = 10
+
+
+class LockError(Exception):
+    """A sentence saying why the data folder cannot be used."""
+
+
+class Paths(Struct, frozen=True, kw_only=True):
+    """The folders of one mesh. `data` lasts; `run` holds sockets and is on this machine only."""
+
+    data: Path
+    run: Path
+
+    @property
+    def lock(self) -> Path:
+        """The lock; its text says who holds it."""
+        return self.data / "lock"
+
+    @property
+    def api_socket(self) -> Path:
+        """Where the embedded API listens for the owner."""
+        return self.run / "api.sock"
+
+    @property
+    def logs(self) -> Path:
+        """Logs of containers, and of the mesh when it runs detached."""
+        return self.data / "logs"
+
+    def make(self) -> None:
+        """Make the folders, for the owner only; LockError when that is not possible."""
+        for folder in (self.data, self.run):
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            except OSError as error:
+                raise LockError(f"The folder {folder} cannot be made: {error.strerror}. Name another one with --data-dir.") from error
+            if folder.stat().st_uid != os.geteuid():
+                raise LockError(f"The folder {folder} belongs to another user: name another one with --data-dir.")
+
+
+class Holder(Struct, frozen=True, kw_only=True):
+    """Whose a data folder is: the mesh's parent process, when it was started (RFC 3339), and its folder of sockets."""
+
+    pid: int
+    started: str
+    run: str
+
+
+def locate(data_dir: str | None, environ: Mapping[str, str], *, uid: int, home: Path) -> Paths:
+    """The folders of the mesh with that data folder (None: $LATEEN_DATA_DIR, or the user's own)."""
+    usual = Path("/var/lib/lateen") if uid == 0 else home / ".local" / "share" / "lateen"
+    named = data_dir or environ.get("LATEEN_DATA_DIR")
+    data = Path(named).expanduser().absolute() if named else usual
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    own = Path(runtime, "lateen") if runtime else Path(f"/tmp/lateen-{uid}")  # noqa: S108  (made for the owner only, and checked)
+    run = Path("/run/lateen") if uid == 0 else own
+    if data.resolve() != usual.resolve():  # meshes of other data folders have sockets of their own
+        run /= hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:8]
+    paths = Paths(data=data, run=run)
+    if len(os.fsencode(paths.api_socket)) > _LONGEST_SOCKET_PATH:
+        raise LockError(f"{paths.api_socket} is too long for a socket's path: set XDG_RUNTIME_DIR to a shorter one.")
+    return paths
+
+
+def holder(paths: Paths) -> Holder | None:
+    """Who runs a mesh on the data folder now, if anybody does."""
+    try:
+        descriptor = os.open(paths.lock, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        with contextlib.suppress(msgspec.DecodeError):
+            return msgspec.json.decode(os.pread(descriptor, 4096, 0), type=Holder)
+        return Holder(pid=0, started="", run=str(paths.run))
+    finally:
+        os.close(descriptor)
+    return None
+
+
+class Lock:
+    """The data folder is ours until this process and all that it forks have ended."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self._descriptor = -1
+
+    def acquire(self, now: float) -> None:
+        """Take the lock, or raise LockError saying whose it is. A mesh whose parent was just killed is waited for."""
+        self._descriptor = os.open(self._paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._wait_for_the_dying()
+        started = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, msgspec.json.encode(Holder(pid=os.getpid(), started=started, run=str(self._paths.run))), 0)
+
+    def release(self) -> None:
+        """Let the data folder go."""
+        os.close(self._descriptor)
+        self._descriptor = -1
+
+    def _wait_for_the_dying(self) -> None:
+        other = holder(self._paths)
+        if other is None or not _alive(other.pid):
+            with contextlib.suppress(TimeoutError), _limit(_DYING_SECONDS):
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+                return
+        self.release()
+        whose = f"of process {other.pid}, started {other.started}" if other and other.pid else "that is just starting"
+        raise LockError(
+            f"The data folder {self._paths.data} is in use by the mesh {whose}: end it with `lateen down`, "
+            f"or start another one with --data-dir."
+        )
+
+
+def _alive(pid: int) -> bool:
+    return pid > 0 and Path(f"/proc/{pid}").exists()
+
+
+@contextlib.contextmanager
+def _limit(seconds: int) -> Iterator[None]:
+    """Raise TimeoutError in this (main) thread after so long."""
+
+    def expired(_number: int, _frame: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, expired)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
