@@ -22,6 +22,7 @@ __all__ = [
     "method_not_allowed",
     "missing_kind",
     "not_found",
+    "precondition_failed",
     "reject",
     "unavailable",
     "unprocessable",
@@ -105,6 +106,12 @@ def already_exists(info: KindInfo, name: str, *, deleting: bool = False) -> ApiE
 def conflict(info: KindInfo, name: str, why: str = STALE) -> ApiError:
     """409: the writer's resourceVersion or uid is not the present one."""
     return error(409, "Conflict", f'Operation cannot be fulfilled on {_resource(info)} "{name}": {why}', _details(info, name))
+
+
+def precondition_failed(info: KindInfo, name: str, why: str) -> ApiError:
+    """409: a deletion's precondition does not hold; unlike other conflicts it names the kind."""
+    details = {"name": name} | ({"group": info.group} if info.group else {}) | {"kind": info.kind}
+    return error(409, "Conflict", f'Operation cannot be fulfilled on {info.kind} "{name}": {why}', details)
 
 
 def forbidden(info: KindInfo, name: str, why: str, causes: Sequence[Cause] = ()) -> ApiError:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from lateen.kube import errors
+from lateen.kube.options import refused_option
 from lateen.kube.records import Ref, Stored
 from lateen.kube.selectors import EVERYTHING, Selection
 from lateen.kube.store import Store
@@ -74,19 +75,15 @@ def _wanted_revision(store: Store, options: ListOptions) -> int:
 
 
 def _invalid_match(message: str) -> errors.ApiError:
-    text = f"resourceVersionMatch: Forbidden: {message}"
-    details = {
-        "group": "meta.k8s.io",
-        "kind": "ListOptions",
-        "causes": [{"reason": "FieldValueForbidden", "message": f"Forbidden: {message}", "field": "resourceVersionMatch"}],
-    }
-    return errors.error(422, "Invalid", f'ListOptions.meta.k8s.io "" is invalid: {text}', details)
+    return refused_option("ListOptions", "resourceVersionMatch", "FieldValueForbidden", f"Forbidden: {message}")
 
 
 def check_revision(store: Store, text: str) -> int:
     """The revision a reader wants; ApiError 400 when it is none, 504 when it lies in the future."""
     if not text.isdecimal() or len(text) > 20:
-        raise errors.bad_request(f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
+        raise errors.bad_request(
+            f'invalid resource version: resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+        )
     if (revision := int(text)) > store.revision:
         details = {
             "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],

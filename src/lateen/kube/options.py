@@ -9,7 +9,17 @@ from msgspec import Struct
 
 from lateen.kube.errors import ApiError, bad_request, error
 
-__all__ = ["DeleteOptions", "WriteOptions", "check_delete", "delete_options", "dry_run", "flag", "whole_number", "write_options"]
+__all__ = [
+    "DeleteOptions",
+    "WriteOptions",
+    "check_delete",
+    "delete_options",
+    "dry_run",
+    "flag",
+    "refused_option",
+    "whole_number",
+    "write_options",
+]
 
 _POLICIES = ("Foreground", "Background", "Orphan")
 _VALIDATIONS = ("", "Ignore", "Strict", "Warn")
@@ -83,12 +93,13 @@ def check_delete(options: DeleteOptions) -> DeleteOptions:
 
 
 def _unsupported(kind: str, field: str, shown: str, supported: str) -> ApiError:
-    text = f"Unsupported value: {shown}: supported values: {supported}"
-    details = {
-        "group": "meta.k8s.io",
-        "kind": kind,
-        "causes": [{"reason": "FieldValueNotSupported", "message": text, "field": field}],
-    }
+    return refused_option(kind, field, "FieldValueNotSupported", f"Unsupported value: {shown}: supported values: {supported}")
+
+
+def refused_option(kind: str, field: str, reason: str, text: str) -> ApiError:
+    """422 for an option of a request."""
+    causes = [{"reason": reason, "message": text, "field": field}]
+    details = {"group": "meta.k8s.io", "kind": kind, "causes": causes}
     return error(422, "Invalid", f'{kind}.meta.k8s.io "" is invalid: {field}: {text}', details)
 
 

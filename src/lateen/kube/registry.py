@@ -20,6 +20,7 @@ from lateen.kube.deletion import FOREGROUND, Deletion, timestamp
 from lateen.kube.errors import Cause
 from lateen.kube.names import check_metadata
 from lateen.kube.options import DeleteOptions, WriteOptions
+from lateen.kube.patch import merge_patch
 from lateen.kube.paths import Target
 from lateen.kube.records import Change, JsonObject, Ref, Stored, canonical, load, resource_id, section, store
 from lateen.kube.services import allocate, check_unchanged
@@ -126,7 +127,7 @@ class Registry:
 
     def _put_new(self, txn: Transaction, ref: Ref, obj: JsonObject) -> Stored:
         meta = section(obj, "metadata")
-        for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
+        for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields"):
             meta.pop(name, None)
         meta["uid"] = self._around.new_uid()
         meta["generation"] = 1
@@ -194,6 +195,7 @@ class Registry:
         else:
             new.pop("status", None)
         before, after = section(old, "metadata"), section(new, "metadata")
+        after.pop("managedFields", None)
         for name in _SYSTEM_METADATA:
             if name in before:
                 after[name] = before[name]
@@ -223,6 +225,21 @@ class Registry:
             causes = [Cause("FieldValueInvalid", e.field or "<nil>", e.message) for e in result.errors]
             raise errors.invalid(info, name, causes)
         return (new if result.object is None else result.object), result.warnings
+
+    def apply(self, target: Target, configuration: JsonObject, options: WriteOptions) -> Written:
+        """Make the object agree with a configuration, or create it. Merges; who owns which field is not tracked."""
+        if self.has(target.ref):
+            return self.modify(target, lambda obj: merge_patch(obj, configuration), options)
+        given = section(configuration, "metadata").get("name", target.name)
+        if given != target.name:
+            raise errors.bad_request(f"the name of the object ({given}) does not match the name on the URL ({target.name})")
+        named = section(configuration, "metadata") | {"name": target.name}
+        return self.create(target, configuration | {"metadata": named}, options)
+
+    def has(self, ref: Ref) -> bool:
+        """Whether the newest state, durable or not, has the object."""
+        with self._store.transaction(dry_run=True) as txn:
+            return txn.get(ref) is not None
 
     # -- delete ----------------------------------------------------------------------------------------------------
 
@@ -289,10 +306,10 @@ def _check_preconditions(info: KindInfo, stored: Stored, options: DeleteOptions)
             f"the UID in the precondition ({uid}) does not match the UID in record ({stored.uid})."
             " The object might have been deleted and then recreated"
         )
-        raise errors.conflict(info, stored.ref.name, why)
+        raise errors.precondition_failed(info, stored.ref.name, why)
     if revision and revision != str(stored.rv):
         why = (
             f"the ResourceVersion in the precondition ({revision}) does not match the ResourceVersion in record ({stored.rv})."
             " The object might have been modified"
         )
-        raise errors.conflict(info, stored.ref.name, why)
+        raise errors.precondition_failed(info, stored.ref.name, why)

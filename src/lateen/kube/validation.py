@@ -25,7 +25,7 @@ def check_fields(info: KindInfo, version: str, obj: JsonObject, options: WriteOp
     wrong = [problem for problem in problems if problem.code != "unknown-field" and not problem.path.startswith("metadata")]
     found = [f'unknown field "{problem.path}"' for problem in unknown] + [f'duplicate field "{name}"' for name in options.duplicates]
     if options.validation == "Strict" and found:
-        raise bad_request(f"strict decoding error: {', '.join(found)}")
+        raise _unhandled(info, version, f"strict decoding error: {', '.join(found)}")
     if wrong:
         raise _wrong(info, version, obj, wrong)
     for problem in unknown:
@@ -39,11 +39,14 @@ def _without_status(obj: JsonObject) -> JsonObject:
 
 def _wrong(info: KindInfo, version: str, obj: JsonObject, problems: list[Problem]) -> ApiError:
     told = [(problem.path or "<nil>", _tail(problem)) for problem in problems]
-    if is_custom(info):
+    if is_custom(info) or all(problem.code == "wrong-value" for problem in problems):
         name = str(section(obj, "metadata").get("name", ""))
         return invalid(info, name, [Cause("FieldValueInvalid", path, f"Invalid value: {text}") for path, text in told])
-    text = "; ".join(f"{path}: {text}" for path, text in told)
-    return bad_request(f'{info.kind} in version "{info.api_version_of(version)}" cannot be handled as a {info.kind}: {text}')
+    return _unhandled(info, version, "; ".join(f"{path}: {text}" for path, text in told))
+
+
+def _unhandled(info: KindInfo, version: str, why: str) -> ApiError:
+    return bad_request(f'{info.kind} in version "{info.api_version_of(version)}" cannot be handled as a {info.kind}: {why}')
 
 
 def _tail(problem: Problem) -> str:

@@ -82,6 +82,7 @@ class Reply:
     def __init__(self, pool: "HttpPool", connection: "_Connection") -> None:
         self._pool = pool
         self._connection = connection
+        self._returned = False
         self.status = connection.status
         self.headers = connection.parsed.headers
 
@@ -99,6 +100,7 @@ class Reply:
                 yield part
                 continue
             if parsed.complete:
+                self._returned = True
                 self._pool.give_back(self._connection)
                 return
             await self._connection.receive()
@@ -107,7 +109,7 @@ class Reply:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if not self._connection.parsed.complete or self._connection.parsed.parts:
+        if not self._returned:
             self._connection.close()
 
 

@@ -49,7 +49,13 @@ class World:
         return self.body(self.committed(self.registry.create(self.target(kind, "", namespace), obj, WriteOptions(**options))).stored)
 
     def update(
-        self, kind: str, name: str, change: Callable[[dict[str, Any]], Any], namespace: str = "default", subresource: str = "", **options: Any
+        self,
+        kind: str,
+        name: str,
+        change: Callable[[dict[str, Any]], Any],
+        namespace: str = "default",
+        subresource: str = "",
+        **options: Any,
     ) -> dict[str, Any]:
         """`change` edits the object in place, or returns another one."""
 

@@ -27,7 +27,7 @@ def test_revisions_grow_over_all_kinds(world: Any, make_config_map: Any) -> None
 
 
 def test_generate_name_adds_a_suffix(world: Any) -> None:
-    """generateName makes a name; a given name wins."""
+    """GenerateName makes a name; a given name wins."""
     assert world.create("ConfigMap", {"metadata": {"generateName": "gen-"}})["metadata"]["name"] == "gen-x0001"
     assert world.create("ConfigMap", {"metadata": {"generateName": "gen-", "name": "own"}})["metadata"]["name"] == "own"
 
@@ -86,7 +86,7 @@ def test_namespaces_get_their_label_and_phase(world: Any) -> None:
 
 
 def test_string_data_becomes_data(world: Any) -> None:
-    """stringData is write-only sugar of Secrets."""
+    """StringData is write-only sugar of Secrets."""
     made = world.create("Secret", {"metadata": {"name": "s"}, "stringData": {"p": "q"}, "data": {"x": "eA=="}})
     assert made["data"] == {"x": "eA==", "p": "cQ=="}
     assert "stringData" not in made

@@ -4,17 +4,18 @@ Must not interpret what an object says.
 """
 
 import json
-from collections.abc import Sequence
 
 import msgspec
 from starlette.requests import Request
 
-from lateen.kube.errors import ApiError, bad_request, error, unsupported_media
+from lateen.api.decode import read_documents
+from lateen.api.decode_typed import path_text
+from lateen.kube.errors import ApiError, Cause, bad_request, error, invalid, unsupported_media
 from lateen.kube.options import DeleteOptions
 from lateen.kube.paths import Target
-from lateen.kube.records import JsonObject, is_custom
+from lateen.kube.records import JsonObject, is_custom, section
 
-__all__ = ["content_type", "decode_object", "duplicate_fields", "parse_delete_options", "read_body"]
+__all__ = ["content_type", "decode_configuration", "decode_object", "duplicate_fields", "parse_delete_options", "read_body"]
 
 LIMIT = 3 << 20
 _PROTOBUF = "application/vnd.kubernetes.protobuf"
@@ -60,15 +61,14 @@ def parse(target: Target, media: str, body: bytes) -> object:
     try:
         return _decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
-        raise _unrecognized(target, f"couldn't get version/kind; json parse error: {problem}", body) from problem
+        why = "unexpected end of JSON input" if "truncated" in str(problem) else str(problem)
+        raise _unrecognized(target, f"couldn't get version/kind; json parse error: {why}", body) from problem
 
 
 def _parse_yaml(target: Target, body: bytes) -> object:
-    from lateen.api.decode import decode_documents  # noqa: PLC0415  few clients send YAML
-
-    documents = decode_documents(body, "request body")
-    if len(documents) != 1 or documents[0].raw is None:
-        problems = [problem.message for document in documents for problem in document.problems]
+    documents = list(read_documents(body, "request body"))
+    problems = [problem.message for document in documents for problem in document.problems()]
+    if len(documents) != 1 or problems:
         raise _unrecognized(target, "; ".join(problems) or "expected one YAML document", body)
     return documents[0].raw
 
@@ -86,6 +86,10 @@ def _checked(target: Target, value: object, body: bytes) -> JsonObject:
     if not value.get("kind") and is_custom(info):
         raise _unrecognized(target, f"Object 'Kind' is missing in '{body[:200].decode('utf-8', 'replace')}'", body)
     kind, given = value.get("kind") or info.kind, value.get("apiVersion") or version
+    if kind != info.kind and is_custom(info):
+        name = str(section(value, "metadata").get("name", ""))
+        wrong = msgspec.structs.replace(info, kind=str(kind))
+        raise invalid(wrong, name, [Cause("FieldValueInvalid", "kind", f'Invalid value: "{kind}": must be {info.kind}')])
     if kind != info.kind:
         raise bad_request(
             f'{kind} in version "{given}" cannot be handled as a {info.kind}: it was sent to {info.plural}; send it to its own resource'
@@ -97,23 +101,32 @@ def _checked(target: Target, value: object, body: bytes) -> JsonObject:
     return value
 
 
-def duplicate_fields(body: bytes) -> Sequence[str]:
-    """Paths of fields that a JSON body gives twice; only the last of them counts."""
-    found: list[str] = []
+def decode_configuration(target: Target, body: bytes) -> JsonObject:
+    """The object of a server-side apply, in YAML or JSON, which must say what it is."""
+    value = parse(target, "application/apply-patch+yaml", body)
+    if not isinstance(value, dict) or not value.get("kind") or not value.get("apiVersion"):
+        raise bad_request("invalid object type: an applied configuration needs apiVersion and kind")
+    if section(value, "metadata").get("managedFields"):
+        raise bad_request("metadata.managedFields must be nil")
+    return _checked(target, value, body)
 
-    def collect(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        seen: dict[str, object] = {}
-        for key, value in pairs:
-            if key in seen:
-                found.append(key)
-            seen[key] = value
-        return seen
+
+def duplicate_fields(body: bytes) -> tuple[str, ...]:
+    """Paths of fields that a JSON body gives twice; only the last of them counts."""
+    twice = False
+
+    def collect(pairs: list[tuple[str, object]]) -> None:
+        nonlocal twice
+        twice = twice or len(pairs) > len({key for key, _ in pairs})
 
     try:
         json.loads(body, object_pairs_hook=collect)
     except (ValueError, RecursionError):
         return ()
-    return found
+    if not twice:
+        return ()
+    notes = [note for document in read_documents(body, "request body") for note in document.notes]
+    return tuple(path_text(note.path) for note in notes if note.code == "duplicate-field")
 
 
 def parse_delete_options(body: bytes, query: DeleteOptions) -> DeleteOptions:

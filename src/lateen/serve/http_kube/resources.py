@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from lateen.kube import errors
 from lateen.kube.listing import ListOptions, check_revision, list_page
-from lateen.kube.options import WriteOptions, check_delete, delete_options, whole_number, write_options
+from lateen.kube.options import WriteOptions, check_delete, delete_options, refused_option, whole_number, write_options
 from lateen.kube.patch import json_patch, merge_patch
 from lateen.kube.paths import Target
 from lateen.kube.records import JsonObject, Stored, is_custom, load, resource_id, section
@@ -22,7 +22,15 @@ from lateen.kube.selectors import select
 from lateen.kube.strategic import strategic_patch
 from lateen.kube.subresources import subresource
 from lateen.serve.http_kube.answers import json_response, object_body, with_warnings
-from lateen.serve.http_kube.bodies import content_type, decode_object, duplicate_fields, parse, parse_delete_options, read_body
+from lateen.serve.http_kube.bodies import (
+    content_type,
+    decode_configuration,
+    decode_object,
+    duplicate_fields,
+    parse,
+    parse_delete_options,
+    read_body,
+)
 from lateen.serve.http_kube.forms import OBJECTS, Form, render_list, render_object
 from lateen.serve.http_kube.live import LiveStore
 
@@ -87,6 +95,8 @@ class Resources:
             scale = parse(target, "application/json", await read_body(request))
             return await self._modify(target, _through_scale(target, lambda _: _mapping(scale)), WriteOptions())
         options, raw = await self._read(request, target, "UpdateOptions")
+        if self._live.store.get(target.ref) is None:
+            raise errors.not_found(target.info, target.name)
         if is_custom(target.info) and not section(raw, "metadata").get("resourceVersion"):
             errors.reject(target.info, target.name, "metadata.resourceVersion", "Invalid value: 0: must be specified for an update")
         return await self._modify(target, lambda _: raw, options)
@@ -103,11 +113,21 @@ class Resources:
         options = write_options("PatchOptions", request.query_params)
         media = content_type(request)
         if options.force is not None and media != _APPLY_PATCH:
-            raise _misplaced_force()
-        change = _patcher(target, media, await read_body(request))
+            text = "Forbidden: may not be specified for non-apply patch"
+            raise refused_option("PatchOptions", "force", "FieldValueForbidden", text)
+        body = await read_body(request)
+        if media == _APPLY_PATCH and not target.subresource:
+            return await self._apply(target, body, options)
+        change = _patcher(target, media, body)
         if target.subresource == "scale":
             change = _through_scale(target, change)
         return await self._modify(target, change, options)
+
+    async def _apply(self, target: Target, body: bytes, options: WriteOptions) -> Response:
+        if not options.manager:
+            raise refused_option("PatchOptions", "fieldManager", "FieldValueRequired", "Required value: is required for apply patch")
+        apply = self._live.registry.apply
+        return self._answer(target, await self._live.write(partial(apply, target, decode_configuration(target, body), options)))
 
     async def _modify(self, target: Target, change: _Change, options: WriteOptions) -> Response:
         written = await self._live.write(partial(self._live.registry.modify, target, change, options))
@@ -184,16 +204,6 @@ def _mapping(value: object) -> JsonObject:
 
 def _scale_body(stored: Stored) -> JsonObject:
     return scale_of(load(stored.body))
-
-
-def _misplaced_force() -> errors.ApiError:
-    text = "Forbidden: may not be specified for non-apply patch"
-    details = {
-        "group": "meta.k8s.io",
-        "kind": "PatchOptions",
-        "causes": [{"reason": "FieldValueForbidden", "message": text, "field": "force"}],
-    }
-    return errors.error(422, "Invalid", f'PatchOptions.meta.k8s.io "" is invalid: force: {text}', details)
 
 
 def _deleted(target: Target, written: Written) -> JsonObject:
