@@ -80,7 +80,7 @@ class ExecStream:
         """Chunks of STDOUT and STDERR until the command ends; ApiError when it could not be run."""
         while self.exit_code is None:
             for event in await self._receive():
-                if isinstance(event, CloseConnection):
+                if isinstance(event, CloseConnection) and self.exit_code is None:
                     raise UnreachableError("the command's stream was closed before it told how the command ended")
                 if not isinstance(event, BytesMessage | TextMessage):
                     continue

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from lateen.kube.deletion import Deletion
 from lateen.kube.errors import ApiError
 
 
@@ -166,12 +167,14 @@ def test_a_refused_deletion_leaves_no_trace(world: Any, make_config_map: Any) ->
     class BrokenError(Exception):
         pass
 
-    with pytest.raises(BrokenError), world.store.transaction() as txn:
-        stored = txn.get(world.target("ConfigMap", "a").ref)
-        from lateen.kube.deletion import Deletion
+    def break_in_the_middle() -> None:
+        with world.store.transaction() as txn:
+            stored = txn.get(world.target("ConfigMap", "a").ref)
+            Deletion(txn, world.time).delete(stored)
+            assert txn.get(stored.ref) is None
+            raise BrokenError
 
-        Deletion(txn, world.time).delete(stored)
-        assert txn.get(stored.ref) is None
-        raise BrokenError
+    with pytest.raises(BrokenError):
+        break_in_the_middle()
     assert world.get("ConfigMap", "a")
     assert int(world.create("ConfigMap", make_config_map("b"))["metadata"]["resourceVersion"]) == before + 1

@@ -59,7 +59,7 @@ def test_field_selectors_choose(world: Any) -> None:
     assert chosen("metadata.name=p,metadata.name=p") == ["p"]
     assert chosen("metadata.namespace!=default") == []
     assert chosen("status.phase=Pending") == ["p", "q", "r"]
-    with pytest.raises(ApiError, match="field label not supported: spec.foo"):
+    with pytest.raises(ApiError, match=r"field label not supported: spec\.foo"):
         list(parse_fields("pods", "spec.foo=1"))
     with pytest.raises(ApiError, match="is not a known field selector"):
         list(parse_fields("virtualservices.networking.istio.io", "data.a=1"))
