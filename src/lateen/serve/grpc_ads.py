@@ -18,7 +18,7 @@ from lateen.runtime import log, tasks
 from lateen.serve.node import NodeError, proxy_from_node
 from lateen.util.wire import join, text
 
-__all__ = ["AdsService", "Hub", "Session", "encode_delta", "encode_sotw"]
+__all__ = ["AdsService", "Hub", "Session", "decode_request", "encode_delta", "encode_sotw"]
 
 _SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 _PATIENCE = 1.0  # seconds that listeners wait for a client to ask for the endpoints of its new clusters
@@ -54,7 +54,7 @@ class AdsService:
 
     def register(self, server: grpc.aio.Server) -> None:
         """Serve ADS on `server`."""
-        methods = {
+        methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
             "DeltaAggregatedResources": grpc.stream_stream_rpc_method_handler(
                 self._delta, request_deserializer=pb.DeltaDiscoveryRequest.FromString
             ),
@@ -82,10 +82,10 @@ class AdsService:
         writer = tasks.spawn(_write(outbox, context, encode_sotw if sotw else encode_delta), name=f"ads write {proxy.id}")
         watchdog = _Patience(session)
         try:
-            session.on_request(_request(first))
+            session.on_request(decode_request(first))
             watchdog.look()
             async for message in stream:
-                session.on_request(_request(message))
+                session.on_request(decode_request(message))
                 watchdog.look()
         finally:
             watchdog.stop()
@@ -146,7 +146,8 @@ def _mismatch(proxy: Proxy, trust_domain: str, auth: dict[str, list[bytes]]) -> 
     return f"node {proxy.id} needs a certificate for {expected}; this client proved {', '.join(sorted(presented)) or 'nothing'}"
 
 
-def _request(message: Message) -> Request:
+def decode_request(message: Message) -> Request:
+    """A DeltaDiscoveryRequest or DiscoveryRequest, as an event."""
     error = message.error_detail.message if message.HasField("error_detail") else None
     if isinstance(message, pb.DiscoveryRequest):
         return Request(

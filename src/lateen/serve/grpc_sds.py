@@ -1,0 +1,117 @@
+"""A workload's own certificates for its Envoy: SDS over a Unix socket that belongs to one pod.
+
+Why a server for each pod: the socket decides whose key is given, so it lies in a folder that only the pod's proxy user enters, and there is
+nothing a client could ask for somebody else's. One costs a file descriptor and a few kilobytes. A new certificate goes to all open
+streams; connections of Envoy stay as they are and new ones use it. Must not make certificates.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from typing import Any
+
+import grpc
+from envoy.service.discovery.v3 import discovery_pb2 as pb
+
+from lateen.ads.messages import SDS, Push
+from lateen.ads.stream import Stream
+from lateen.model.frame import Snapshot
+from lateen.model.secretplan import SecretPlan
+from lateen.runtime import log, tasks
+from lateen.serve.grpc_ads import decode_request, encode_delta, encode_sotw
+from lateen.xds.pack import pack
+from lateen.xds.secret import build_secret
+
+__all__ = ["SdsServer"]
+
+_SERVICE = "envoy.service.secret.v3.SecretDiscoveryService"
+_LONGEST_PATH = 107  # bytes of a Unix socket's address
+_log = log.get("sds")
+
+Context = Any  # grpc.aio.ServicerContext is generic in its stubs only
+Message = Any  # DeltaDiscoveryRequest or DiscoveryRequest: xds-protos has no types
+
+
+class SdsServer:
+    """Serves `secrets` at `path`, whose folder it makes for `user` (uid, gid) alone; root may look as well."""
+
+    def __init__(self, path: Path, user: tuple[int, int], secrets: Iterable[SecretPlan]) -> None:
+        if len(os.fsencode(path)) > _LONGEST_PATH:
+            raise ValueError(f"{path}: too long for a Unix socket ({_LONGEST_PATH} bytes at most); choose a shorter data or run folder")
+        self._path = path
+        self._user = user
+        self._snapshot = _snapshot(secrets)
+        self._sessions: dict[Stream, asyncio.Queue[Push]] = {}
+        self._server: grpc.aio.Server | None = None
+
+    async def start(self) -> None:
+        """Open the door."""
+        folder = self._path.parent
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        self._path.unlink(missing_ok=True)
+        server = grpc.aio.server()
+        methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+            "StreamSecrets": grpc.stream_stream_rpc_method_handler(self._sotw, request_deserializer=pb.DiscoveryRequest.FromString),
+            "DeltaSecrets": grpc.stream_stream_rpc_method_handler(self._delta, request_deserializer=pb.DeltaDiscoveryRequest.FromString),
+        }
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, methods),))
+        if not server.add_insecure_port(f"unix:{self._path}"):
+            raise OSError(f"{self._path}: cannot be listened on")
+        self._path.chmod(0o600)
+        if os.geteuid() == 0:  # elsewhere agent and Envoy are one user
+            os.chown(self._path, *self._user)
+            os.chown(folder, *self._user)
+        await server.start()
+        self._server = server
+
+    async def stop(self) -> None:
+        """Close the door and remove the socket."""
+        if self._server is not None:
+            await self._server.stop(grace=0)
+            self._server = None
+        self._path.unlink(missing_ok=True)
+
+    def update(self, secrets: Iterable[SecretPlan]) -> None:
+        """Give these out from now on, to open streams at once."""
+        self._snapshot = _snapshot(secrets)
+        for stream, outbox in self._sessions.items():
+            _queue(outbox, stream.on_snapshot(self._snapshot))
+
+    async def _delta(self, requests: AsyncIterator[pb.DeltaDiscoveryRequest], context: Context) -> None:
+        await self._serve(requests, context, sotw=False)
+
+    async def _sotw(self, requests: AsyncIterator[pb.DiscoveryRequest], context: Context) -> None:
+        await self._serve(requests, context, sotw=True)
+
+    async def _serve(self, requests: AsyncIterator[Message], context: Context, *, sotw: bool) -> None:
+        stream = Stream(self._snapshot, sotw=sotw)
+        outbox: asyncio.Queue[Push] = asyncio.Queue()
+        self._sessions[stream] = outbox
+        writer = tasks.spawn(_write(outbox, context, sotw=sotw), name=f"sds write {self._path}")
+        try:
+            async for message in requests:
+                request = decode_request(message)
+                if request.error is not None:
+                    _log.warning("Envoy refused a certificate", socket=str(self._path), reason=request.error)
+                if request.type_url == SDS:
+                    _queue(outbox, stream.on_request(request))
+        finally:
+            del self._sessions[stream]
+            await tasks.cancel_all(writer)
+
+
+def _queue(outbox: "asyncio.Queue[Push]", pushes: tuple[Push, ...]) -> None:
+    for push in pushes:
+        outbox.put_nowait(push)
+
+
+async def _write(outbox: "asyncio.Queue[Push]", context: Context, *, sotw: bool) -> None:
+    encode = encode_sotw if sotw else encode_delta
+    while True:
+        await context.write(encode(await outbox.get()))
+
+
+def _snapshot(secrets: Iterable[SecretPlan]) -> Snapshot:
+    return {SDS: {plan.name: pack(plan.name, SDS, build_secret(plan), plan.owners) for plan in secrets}}
