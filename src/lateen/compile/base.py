@@ -4,11 +4,13 @@ Everything that later parts read of the mesh is here; nothing here knows what a 
 """
 
 from collections.abc import Mapping
+from typing import cast
 
 from lateen.api.destinationrule import DestinationRule
+from lateen.api.gateway import Gateway
 from lateen.api.meshconfig import MeshConfig
 from lateen.api.meta import Key
-from lateen.api.objects import Node
+from lateen.api.objects import Node, Secret
 from lateen.api.pods import Pod
 from lateen.api.security import PeerAuthentication
 from lateen.api.serviceentry import ServiceEntry, WorkloadEntry
@@ -23,31 +25,17 @@ from lateen.compile.serviceentries import compile_entry, entry_endpoints
 from lateen.compile.services import compile_service
 from lateen.compile.virtualservices import compile_virtual_service
 from lateen.graph import Collection, Graph, Index, Input, Read
-from lateen.graph.derive import Problems
 from lateen.model.destination import RuleHead
 from lateen.model.endpoint import Endpoint, Locality
 from lateen.model.mesh import Settings
 from lateen.model.route import VirtualRoutes
 from lateen.model.scope import Proxy, Selector
 from lateen.model.service import Service, ServiceKey
+from lateen.util.problem import Problems
 from lateen.util.selectors import matches
 
 __all__ = ["Base", "mesh_of"]
 
-KINDS = (
-    "Service",
-    "EndpointSlice",
-    "Pod",
-    "Node",
-    "Namespace",
-    "Secret",
-    "VirtualService",
-    "DestinationRule",
-    "Gateway",
-    "ServiceEntry",
-    "WorkloadEntry",
-    "PeerAuthentication",
-)
 _REGION, _ZONE, _SUBZONE = "topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone"
 
 
@@ -61,7 +49,33 @@ class Base:
 
     def __init__(self, graph: Graph, settings: Settings) -> None:
         self.settings = settings
-        self.inputs: Mapping[str, Input[Key, object]] = {kind: graph.input(kind) for kind in KINDS}
+        self.kube_services: Input[Key, KubeService] = graph.input("Service")
+        self.slices: Input[Key, EndpointSlice] = graph.input("EndpointSlice")
+        self.pods: Input[Key, Pod] = graph.input("Pod")
+        self.nodes: Input[Key, Node] = graph.input("Node")
+        self.secrets: Input[Key, Secret] = graph.input("Secret")
+        self.route_objects: Input[Key, VirtualService] = graph.input("VirtualService")
+        self.rule_objects: Input[Key, DestinationRule] = graph.input("DestinationRule")
+        self.gateway_objects: Input[Key, Gateway] = graph.input("Gateway")
+        self.entries: Input[Key, ServiceEntry] = graph.input("ServiceEntry")
+        self.workload_entries: Input[Key, WorkloadEntry] = graph.input("WorkloadEntry")
+        self.authn_objects: Input[Key, PeerAuthentication] = graph.input("PeerAuthentication")
+        self.inputs = cast(
+            "Mapping[str, Input[Key, object]]",
+            {
+                "Service": self.kube_services,
+                "EndpointSlice": self.slices,
+                "Pod": self.pods,
+                "Node": self.nodes,
+                "Secret": self.secrets,
+                "VirtualService": self.route_objects,
+                "DestinationRule": self.rule_objects,
+                "Gateway": self.gateway_objects,
+                "ServiceEntry": self.entries,
+                "WorkloadEntry": self.workload_entries,
+                "PeerAuthentication": self.authn_objects,
+            },
+        )
         self.mesh: Input[tuple[()], MeshConfig] = graph.input("MeshConfig")
         self.proxies: Input[str, Proxy] = graph.input("proxies")
         self._index_inputs(graph)
@@ -69,20 +83,23 @@ class Base:
         self._add_endpoints(graph)
         self._add_rules(graph)
 
-    def of(self, kind: str) -> Input[Key, object]:
-        return self.inputs[kind]
-
     def _index_inputs(self, graph: Graph) -> None:
         self.slices_of: Index[tuple[str, str], Key, EndpointSlice] = graph.index(
-            "slices by service", self.inputs["EndpointSlice"], _slice_service  # type: ignore[arg-type]
+            "slices by service",
+            self.slices,
+            _slice_service,
         )
-        self.pods_at: Index[str, Key, Pod] = graph.index("pods by address", self.inputs["Pod"], _pod_addresses)  # type: ignore[arg-type]
+        self.pods_at: Index[str, Key, Pod] = graph.index("pods by address", self.pods, _pod_addresses)
         self.entries_in: Index[str, Key, WorkloadEntry] = graph.index(
-            "workload entries by namespace", self.inputs["WorkloadEntry"], _namespace  # type: ignore[arg-type]
+            "workload entries by namespace",
+            self.workload_entries,
+            _namespace,
         )
-        self.pods_in: Index[str, Key, Pod] = graph.index("pods by namespace", self.inputs["Pod"], _namespace)  # type: ignore[arg-type]
+        self.pods_in: Index[str, Key, Pod] = graph.index("pods by namespace", self.pods, _namespace)
         self.authn_in: Index[str, Key, PeerAuthentication] = graph.index(
-            "peer authentications by namespace", self.inputs["PeerAuthentication"], _namespace  # type: ignore[arg-type]
+            "peer authentications by namespace",
+            self.authn_objects,
+            _namespace,
         )
 
     def _add_services(self, graph: Graph) -> None:
@@ -90,18 +107,22 @@ class Base:
 
         def of_kubernetes(read: Read, _key: Key, service: KubeService) -> tuple[Mapping[ServiceKey, Service], Problems]:
             export = mesh_of(read, self.mesh).default_service_export_to
-            compiled = compile_service(service, domain="cluster.local" if not domain else domain, default_export=export)
+            compiled = compile_service(service, domain=domain or "cluster.local", default_export=export)
             return {compiled.key: compiled}, ()
 
         def of_entry(read: Read, _key: Key, entry: ServiceEntry) -> tuple[Mapping[ServiceKey, Service], Problems]:
             export = mesh_of(read, self.mesh).default_service_export_to
             return compile_entry(entry, domain=domain, default_export=export), ()
 
-        kubernetes: Collection[ServiceKey, Service] = graph.many("kubernetes services", self.inputs["Service"], of_kubernetes)  # type: ignore[arg-type]
-        entries: Collection[ServiceKey, Service] = graph.many("service entries", self.inputs["ServiceEntry"], of_entry)  # type: ignore[arg-type]
+        kubernetes: Collection[ServiceKey, Service] = graph.many("kubernetes services", self.kube_services, of_kubernetes)
+        entries: Collection[ServiceKey, Service] = graph.many("service entries", self.entries, of_entry)
         self.services: Collection[ServiceKey, Service] = graph.join("services", kubernetes, entries)
-        self.services_in: Index[str, ServiceKey, Service] = graph.index("services by namespace", self.services, lambda key, _: (key.namespace,))
-        self.services_named: Index[str, ServiceKey, Service] = graph.index("services by host", self.services, lambda key, _: (key.hostname,))
+        self.services_in: Index[str, ServiceKey, Service] = graph.index(
+            "services by namespace", self.services, lambda key, _: (key.namespace,)
+        )
+        self.services_named: Index[str, ServiceKey, Service] = graph.index(
+            "services by host", self.services, lambda key, _: (key.hostname,)
+        )
 
     def _add_endpoints(self, graph: Graph) -> None:
         self.endpoints: Collection[ServiceKey, tuple[Endpoint, ...]] = graph.one("endpoints", self.services, self._endpoints)
@@ -122,8 +143,8 @@ class Base:
 
     def _of_entry(self, read: Read, service: Service) -> tuple[Endpoint, ...]:
         trust, cluster = self.settings.trust_domain, self.settings.cluster
-        entry = read.get(self.inputs["ServiceEntry"], service.origin)
-        if not isinstance(entry, ServiceEntry):
+        entry = read.get(self.entries, service.origin)
+        if entry is None:
             return ()
         name = entry.metadata.name
         inline = [(one, entry.metadata.namespace, f"{name}-{i}") for i, one in enumerate(entry.spec.endpoints)]
@@ -134,28 +155,29 @@ class Base:
         return entry_endpoints(service, chosen, trust_domain=trust, cluster=cluster)
 
     def _locality(self, read: Read, name: str) -> Locality:
-        node = read.get(self.inputs["Node"], Key("Node", "", name)) if name else None
-        if not isinstance(node, Node):
+        node = read.get(self.nodes, Key("Node", "", name)) if name else None
+        if node is None:
             return Locality()
         labels = node.metadata.labels
         return Locality(labels.get(_REGION, ""), labels.get(_ZONE, ""), labels.get(_SUBZONE, ""))
 
     def _add_rules(self, graph: Graph) -> None:
-        self.virtual_services: Collection[Key, VirtualRoutes] = graph.one("virtual services", self.inputs["VirtualService"], self._routes)  # type: ignore[arg-type]
+        self.virtual_services: Collection[Key, VirtualRoutes] = graph.one("virtual services", self.route_objects, self._routes)
         self.route_heads: Collection[Key, RouteHead] = graph.one(
             "virtual service heads", self.virtual_services, lambda _read, _key, routes: (head_of(routes), ())
         )
         self.routes_at: Index[str, Key, VirtualRoutes] = graph.index(
             "virtual services by gateway", self.virtual_services, lambda _key, routes: routes.gateways
         )
-        self.rule_heads: Collection[Key, RuleHead] = graph.one("destination rule heads", self.inputs["DestinationRule"], self._rule_head)  # type: ignore[arg-type]
-        self.rules_named: Index[str, Key, RuleHead] = graph.index("destination rules by host", self.rule_heads, lambda _key, head: (head.host,))
+        self.rule_heads: Collection[Key, RuleHead] = graph.one("destination rule heads", self.rule_objects, self._rule_head)
+        self.rules_named: Index[str, Key, RuleHead] = graph.index(
+            "destination rules by host", self.rule_heads, lambda _key, head: (head.host,)
+        )
         self.selectors: Collection[tuple[()], SelectorsInUse] = graph.singleton("selectors in use", self._selectors)
 
     def _routes(self, read: Read, _key: Key, service: VirtualService) -> tuple[VirtualRoutes | None, Problems]:
         def find(key: Key) -> VirtualService | None:
-            found = read.get(self.inputs["VirtualService"], key)
-            return found if isinstance(found, VirtualService) else None
+            return read.get(self.route_objects, key)
 
         export = mesh_of(read, self.mesh).default_virtual_service_export_to
         return compile_virtual_service(service, domain=self.settings.domain, default_export=export, find=find)
@@ -167,7 +189,7 @@ class Base:
     def _selectors(self, read: Read) -> "tuple[SelectorsInUse, Problems]":
         sources = {selector for head in read.all(self.route_heads).values() for selector in head.selectors}
         rules = {head.selector for head in read.all(self.rule_heads).values() if head.selector}
-        policies = {selector_of(one) for one in read.all(self.inputs["PeerAuthentication"]).values() if isinstance(one, PeerAuthentication)}
+        policies = {selector_of(one) for one in read.all(self.authn_objects).values()}
         return (tuple(sorted(sources)), tuple(sorted(rules)), tuple(sorted(policies - {()}))), ()
 
 

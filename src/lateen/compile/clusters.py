@@ -6,7 +6,6 @@ Clusters are shared: two clients for whom the same rules count for a service sha
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from lateen.api.destinationrule import DestinationRule
 from lateen.api.meta import Key
 from lateen.compile.authn import namespace_mode
 from lateen.compile.base import Base, mesh_of
@@ -16,7 +15,6 @@ from lateen.compile.plan_endpoints import plan_endpoints
 from lateen.compile.plan_policies import plan_hashes
 from lateen.compile.scope import Scopes
 from lateen.graph import Collection, Graph, Read
-from lateen.graph.derive import Problems
 from lateen.model.clusterplan import ClusterPlan, EndpointsPlan
 from lateen.model.destination import DestinationPolicy
 from lateen.model.endpoint import Endpoint
@@ -24,6 +22,7 @@ from lateen.model.names import outbound_cluster
 from lateen.model.routeplan import HashPlan
 from lateen.model.scope import Client, InboundScope, ServiceInstance
 from lateen.model.service import Protocol, Resolution, Service, ServiceKey
+from lateen.util.problem import Problems
 
 __all__ = ["ClientService", "Clusters", "ServiceView"]
 
@@ -78,8 +77,8 @@ class Clusters:
         return rules_for(heads, pair.service, client.namespace, client.selectors, self._base.settings.root_namespace), ()
 
     def _policy(self, read: Read, view: ServiceView, _none: None) -> tuple[DestinationPolicy | None, Problems]:
-        found = (read.get(self._base.inputs["DestinationRule"], key) for key in view.rules)
-        return merge_rules([rule for rule in found if isinstance(rule, DestinationRule)]), ()
+        found = (read.get(self._base.rule_objects, key) for key in view.rules)
+        return merge_rules([rule for rule in found if rule is not None]), ()
 
     def _reach_of(self, read: Read, key: ServiceKey, service: Service) -> tuple[Reach, Problems]:
         endpoints = read.get(self._base.endpoints, key) or ()
@@ -125,7 +124,9 @@ class Clusters:
         if service is None or service.resolution == Resolution.DYNAMIC_DNS:
             return (), ()
         policy, apart = read.get(self.policies, view), service.resolution == Resolution.STATIC
-        return tuple((name, apart and not _passes_through(policy, subset, port)) for name, port, subset, _ in _clusters_of(service, policy)), ()
+        return tuple(
+            (name, apart and not _passes_through(policy, subset, port)) for name, port, subset, _ in _clusters_of(service, policy)
+        ), ()
 
     def _views(self, read: Read, client: Client, seen: Mapping[str, ServiceKey]) -> tuple[tuple[ServiceView, ...], Problems]:
         services = [seen[host] for host in sorted(seen)]
@@ -140,8 +141,8 @@ class Clusters:
         for target in sorted(by_target):
             key = by_target[target][0].service
             rules = self._rules(read, ClientService(Client(namespace=scope.namespace), key), None)[0]
-            found = (read.get(self._base.inputs["DestinationRule"], rule) for rule in rules)
-            policy = merge_rules([rule for rule in found if isinstance(rule, DestinationRule)])
+            found = (read.get(self._base.rule_objects, rule) for rule in rules)
+            policy = merge_rules([rule for rule in found if rule is not None])
             plans.append(plan_inbound_cluster(target, by_target[target], policy))
         return tuple(plans), ()
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from lateen.api.gateway import Gateway
 from lateen.api.meta import Key
 from lateen.api.objects import Secret
 from lateen.api.virtualservice import Destination
@@ -24,7 +23,6 @@ from lateen.compile.routes import Routes
 from lateen.compile.rules import Lookup, cluster_for
 from lateen.compile.scope import Scopes
 from lateen.graph import Collection, Graph, Read
-from lateen.graph.derive import Problems
 from lateen.model.gateway import GatewayPort, MergedServer
 from lateen.model.listenerplan import ListenerPlan
 from lateen.model.route import MESH, VirtualRoutes
@@ -32,6 +30,7 @@ from lateen.model.routeplan import VirtualHostPlan
 from lateen.model.scope import Client, GatewayScope, InboundScope, OutboundScope
 from lateen.model.secretplan import SecretPlan
 from lateen.model.service import Service
+from lateen.util.problem import Problems
 
 __all__ = ["GatewayView", "Listeners"]
 
@@ -51,7 +50,9 @@ class Listeners:
         self._base = base
         self._clusters = clusters
         self._routes = routes
-        self.outbound: Collection[OutboundScope, tuple[ListenerPlan, ...]] = graph.one("outbound listeners", scopes.outbound, self._outbound)
+        self.outbound: Collection[OutboundScope, tuple[ListenerPlan, ...]] = graph.one(
+            "outbound listeners", scopes.outbound, self._outbound
+        )
         self.inbound: Collection[InboundScope, ListenerPlan] = graph.one("inbound listeners", scopes.inbound, self._inbound)
         self.gateways: Collection[GatewayScope, GatewayView] = graph.one("gateway views", scopes.gateways, self._gateway)
 
@@ -104,8 +105,8 @@ class Listeners:
         return tuple(f"spiffe://{domain}/" for domain in domains)
 
     def _gateway(self, read: Read, scope: GatewayScope, _none: None) -> tuple[GatewayView, Problems]:
-        objects = (read.get(self._base.inputs["Gateway"], key) for key in scope.gateways)
-        ports, problems = merge_gateways([one for one in objects if isinstance(one, Gateway)], scope.instances)
+        objects = (read.get(self._base.gateway_objects, key) for key in scope.gateways)
+        ports, problems = merge_gateways([one for one in objects if one is not None], scope.instances)
         routes = self._gateway_routes(read, scope)
         context = self._context(read, scope, routes)
         secrets, missing = self._secrets(read, scope, ports)
@@ -142,8 +143,7 @@ class Listeners:
 
     def _secrets(self, read: Read, scope: GatewayScope, ports: tuple[GatewayPort, ...]) -> tuple[tuple[SecretPlan, ...], Problems]:
         def find(key: Key) -> Secret | None:
-            found = read.get(self._base.inputs["Secret"], key)
-            return found if isinstance(found, Secret) else None
+            return read.get(self._base.secrets, key)
 
         servers = [server for port in ports for server in port.servers]
         names = {name for server in servers if server.tls is not None and server.terminates_tls for name in credentials_of(server.tls)}

@@ -64,7 +64,7 @@ def plan_inbound(instances: Iterable[ServiceInstance], authn: Authn, settings: I
         chains += _chains(port, settings)
     return ListenerPlan(
         name="virtualInbound",
-        address="0.0.0.0",
+        address="0.0.0.0",  # noqa: S104 - in the pod's own network namespace
         port=INBOUND_PORT,
         direction="INBOUND",
         chains=tuple(chains),

@@ -116,8 +116,9 @@ def plan_outlier(settings: OutlierDetection | None) -> OutlierPlan | None:
     """Ejection; None where the rule has no such block."""
     if settings is None:
         return None
+    errors = settings.consecutive_5xx_errors
     return OutlierPlan(
-        consecutive_5xx=settings.consecutive_5xx_errors if settings.consecutive_5xx_errors is not None else settings.consecutive_errors or None,
+        consecutive_5xx=errors if errors is not None else settings.consecutive_errors or None,
         consecutive_gateway=settings.consecutive_gateway_errors,
         split_local=settings.split_external_local_origin_errors,
         consecutive_local=settings.consecutive_local_origin_failures,

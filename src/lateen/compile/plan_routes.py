@@ -182,7 +182,7 @@ def _domains(key: HostKey, service: Service | None, domain: str) -> tuple[str, .
     return tuple(name for name in domains if name not in key.dropped)
 
 
-def catch_all(allow_any: bool) -> VirtualHostPlan:
+def catch_all(*, allow_any: bool) -> VirtualHostPlan:
     """What happens to hosts that no virtual host has: passed on as they are, or refused."""
     if allow_any:
         route = RoutePlan(name="allow_any", targets=(TargetPlan(cluster=PASSTHROUGH),))

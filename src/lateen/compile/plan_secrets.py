@@ -17,9 +17,7 @@ __all__ = ["plan_secret"]
 _CA_SUFFIX = "-cacert"
 
 
-def plan_secret(
-    name: str, namespace: str, find: Callable[[Key], SecretObject | None]
-) -> tuple[SecretPlan | None, tuple[Problem, ...]]:
+def plan_secret(name: str, namespace: str, find: Callable[[Key], SecretObject | None]) -> tuple[SecretPlan | None, tuple[Problem, ...]]:
     """The resource `kubernetes://name` for a gateway of `namespace`; a problem says what is missing."""
     resource = f"kubernetes://{name}"
     stem = name.removesuffix(_CA_SUFFIX)

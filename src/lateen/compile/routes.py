@@ -9,10 +9,10 @@ from lateen.compile.routenames import sniffed_route, wildcard_route
 from lateen.compile.rules import Lookup
 from lateen.compile.scope import Scopes
 from lateen.graph import Collection, Graph, Read
-from lateen.graph.derive import Problems
 from lateen.model.routeplan import HashPlan, VirtualHostPlan
 from lateen.model.scope import Client, OutboundScope
 from lateen.model.service import Protocol, Service, ServiceKey
+from lateen.util.problem import Problems
 
 __all__ = ["ClientHost", "Routes"]
 

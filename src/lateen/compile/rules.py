@@ -10,7 +10,7 @@ from collections.abc import Callable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lateen.api.virtualservice import Destination, HTTPMatchRequest, HTTPRedirect, HTTPRoute, HTTPRouteDestination
+from lateen.api.virtualservice import Destination, HTTPDirectResponse, HTTPMatchRequest, HTTPRedirect, HTTPRoute, HTTPRouteDestination
 from lateen.compile.headers import authority_of, merged, plan_headers
 from lateen.compile.matches import Place, applies, plan_match
 from lateen.compile.policies import plan_cors, plan_fault, plan_mirrors, plan_retry
@@ -87,7 +87,7 @@ def _route(routes: VirtualRoutes, rule: HTTPRoute, match: HTTPMatchRequest | Non
     if rule.redirect is not None:
         return replace(common, redirect=_redirect(rule.redirect, place))
     if rule.direct_response is not None:
-        return replace(common, response=_response(rule))
+        return replace(common, response=_response(rule.direct_response))
     return _forward(common, rule, place, lookup)
 
 
@@ -155,9 +155,7 @@ def _redirect(redirect: HTTPRedirect, place: Place) -> RedirectPlan:
     )
 
 
-def _response(rule: HTTPRoute) -> ResponsePlan:
-    response = rule.direct_response
-    assert response is not None
+def _response(response: HTTPDirectResponse) -> ResponsePlan:
     if response.body is None:
         return ResponsePlan(response.status)
     text, encoded = response.body.string, response.body.bytes

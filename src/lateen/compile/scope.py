@@ -6,14 +6,12 @@ A proxy's labels are looked at here and nowhere else: only which of the selector
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from lateen.api.gateway import Gateway
 from lateen.api.meta import Key
-from lateen.api.pods import Pod
 from lateen.compile.base import Base
 from lateen.graph import Collection, Graph, Read
-from lateen.graph.derive import Problems
 from lateen.model.scope import Client, GatewayScope, InboundScope, OutboundScope, Proxy, Selector, ServiceInstance
 from lateen.model.service import Port
+from lateen.util.problem import Problems
 from lateen.util.selectors import canonical, matches
 
 __all__ = ["ScopeSet", "Scopes"]
@@ -59,15 +57,16 @@ class Scopes:
         return ScopeSet("sidecar", (outbound,), (inbound,)), ()
 
     def _gateways(self, read: Read, labels: Mapping[str, str]) -> Iterable[Key]:
-        for key, gateway in read.all(self._base.inputs["Gateway"]).items():
-            if isinstance(gateway, Gateway) and matches(canonical(gateway.spec.selector), labels):
+        for key, gateway in read.all(self._base.gateway_objects).items():
+            if matches(canonical(gateway.spec.selector), labels):
                 yield key
 
     def _instances(self, read: Read, proxy: Proxy, labels: Mapping[str, str]) -> tuple[ServiceInstance, ...]:
         """The service ports whose selector takes the proxy in, oldest service first."""
-        services = [s for s in read.by_index(self._base.services_in, proxy.namespace).values() if s.selector and matches(s.selector, labels)]
+        services = read.by_index(self._base.services_in, proxy.namespace).values()
+        own = [service for service in services if service.selector and matches(service.selector, labels)]
         found = []
-        for service in sorted(services, key=lambda s: (s.creation, s.name)):
+        for service in sorted(own, key=lambda s: (s.creation, s.name)):
             for port in service.ports:
                 target = port.target_port or self._named(read, proxy, port)
                 if target:
@@ -75,8 +74,8 @@ class Scopes:
         return tuple(found)
 
     def _named(self, read: Read, proxy: Proxy, port: Port) -> int:
-        pod = read.get(self._base.inputs["Pod"], Key("Pod", proxy.namespace, proxy.name))
-        if not isinstance(pod, Pod):
+        pod = read.get(self._base.pods, Key("Pod", proxy.namespace, proxy.name))
+        if pod is None:
             return 0
         ports = (one for container in pod.spec.containers for one in container.ports)
         return next((one.container_port for one in ports if one.name == port.target_name), 0)
@@ -88,5 +87,3 @@ def _clients(scopes: ScopeSet) -> tuple[Client, ...]:
 
 def _matching(selectors: Iterable[Selector], labels: Mapping[str, str]) -> tuple[Selector, ...]:
     return tuple(selector for selector in selectors if matches(selector, labels))
-
-

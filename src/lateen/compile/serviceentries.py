@@ -63,15 +63,13 @@ def entry_endpoints(
 ) -> tuple[Endpoint, ...]:
     """Endpoints of the service's ports. Each workload comes with its namespace and its name."""
     return tuple(
-        _endpoint(service, port, workload, namespace, name, trust_domain, cluster)
+        _endpoint(port, workload, namespace, name, trust_domain, cluster)
         for port in service.ports
         for workload, namespace, name in workloads
     )
 
 
-def _endpoint(
-    service: Service, port: Port, workload: WorkloadEntrySpec, namespace: str, name: str, trust_domain: str, cluster: str
-) -> Endpoint:
+def _endpoint(port: Port, workload: WorkloadEntrySpec, namespace: str, name: str, trust_domain: str, cluster: str) -> Endpoint:
     local = workload.address.startswith(_UNIX)
     region, _, rest = workload.locality.partition("/")
     zone, _, subzone = rest.partition("/")

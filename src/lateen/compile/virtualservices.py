@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from lateen.api.meta import Key
 from lateen.api.virtualservice import (
+    Delegate,
     Destination,
     HTTPMatchRequest,
     HTTPMirrorPolicy,
@@ -46,7 +47,7 @@ def compile_virtual_service(
         if rule.delegate is None:
             rules.append(_resolve_rule(rule, namespace, domain))
             continue
-        delegate, problem = _delegate(service, rule, number, default_export, find)
+        delegate, problem = _delegate(service, rule.delegate, number, default_export, find)
         if delegate is None or problem is not None:
             problems += [problem] if problem is not None else []
             continue
@@ -81,11 +82,10 @@ def _key(service: VirtualService) -> Key:
 
 
 def _delegate(
-    root: VirtualService, rule: HTTPRoute, number: int, default_export: tuple[str, ...], find: Find
+    root: VirtualService, named: Delegate, number: int, default_export: tuple[str, ...], find: Find
 ) -> tuple[VirtualService | None, Problem | None]:
-    assert rule.delegate is not None
-    namespace = rule.delegate.namespace or root.metadata.namespace
-    delegate = find(Key("VirtualService", namespace, rule.delegate.name))
+    namespace = named.namespace or root.metadata.namespace
+    delegate = find(Key("VirtualService", namespace, named.name))
     if delegate is None:
         why = "does not exist: create it, or name another"
     elif delegate.spec.hosts:
@@ -99,7 +99,7 @@ def _delegate(
         why = f"is not exported to namespace {root.metadata.namespace}: add it to the delegate's exportTo"
     return None, Problem(
         code="delegate",
-        message=f"rule {number} is left out: its delegate {namespace}/{rule.delegate.name} {why}",
+        message=f"rule {number} is left out: its delegate {namespace}/{named.name} {why}",
         kind="VirtualService",
         namespace=root.metadata.namespace,
         name=root.metadata.name,

@@ -17,7 +17,7 @@ def spiffe_uri(trust_domain: str, namespace: str, account: str) -> str:
 
 
 def tls_mode(labels: Mapping[str, str]) -> str:
-    """ "istio" where a sidecar takes mutual TLS for the workload, else "disabled"."""
+    """Whether a sidecar takes mutual TLS for the workload: "istio", else "disabled"."""
     return labels.get(_TLS_MODE, "disabled")
 
 

@@ -1,8 +1,9 @@
-"""The whole graph, in order: what is read, who is connected, clusters, routes, listeners. The only file that knows all of it."""
+"""The whole graph, in order: what is read, who is connected, clusters, routes, listeners, names. The only file that knows all of it."""
 
 from lateen.compile.base import Base
 from lateen.compile.clusters import Clusters
 from lateen.compile.listeners import Listeners
+from lateen.compile.nametable import Names
 from lateen.compile.routes import Routes
 from lateen.compile.scope import Scopes
 from lateen.graph import Graph
@@ -21,6 +22,7 @@ class World:
         self.clusters = Clusters(graph, self.base, self.scopes)
         self.routes = Routes(graph, self.base, self.scopes, self.clusters)
         self.listeners = Listeners(graph, self.base, self.scopes, self.clusters, self.routes)
+        self.names = Names(graph, self.base)
         self.inputs = self.base.inputs
         self.mesh = self.base.mesh
         self.proxies = self.base.proxies

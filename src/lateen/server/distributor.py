@@ -11,12 +11,14 @@ from lateen.ads.stream import Stream
 from lateen.compile.world import World
 from lateen.graph import Graph
 from lateen.model.frame import Snapshot
+from lateen.model.nametable import NamedHost
 from lateen.model.scope import Proxy
 from lateen.xds.snapshots import Snapshots
 
 __all__ = ["Connection", "Distributor"]
 
 Send = Callable[[tuple[Push, ...]], None]
+OnNames = Callable[[tuple[NamedHost, ...]], None]
 
 
 class Distributor:
@@ -28,6 +30,7 @@ class Distributor:
         self._snapshots = snapshots
         self._on_nacks = on_nacks
         self._connections: dict[str, set[Connection]] = {}
+        self._name_watchers: dict[str, set[OnNames]] = {}
         self.fleet = Fleet()
 
     def commit(self) -> None:
@@ -36,6 +39,28 @@ class Distributor:
         for proxy_id in self._snapshots.affected(commit):
             for connection in tuple(self._connections.get(proxy_id, ())):
                 connection.refresh()
+        for namespace in commit.keys(self._world.names.tables):
+            self._tell_names(namespace)
+
+    def watch_names(self, namespace: str, tell: OnNames) -> Callable[[], None]:
+        """Call `tell` with the names of `namespace`, now and at every change, until the function returned is called."""
+        watchers = self._name_watchers.setdefault(namespace, set())
+        watchers.add(tell)
+        self._world.names.clients.set(namespace, None)
+        self.commit()
+        tell(self._world.names.tables.get(namespace) or ())
+
+        def stop() -> None:
+            watchers.discard(tell)
+            if not watchers:
+                self._world.names.clients.delete(namespace)
+
+        return stop
+
+    def _tell_names(self, namespace: str) -> None:
+        names = self._world.names.tables.get(namespace) or ()
+        for tell in tuple(self._name_watchers.get(namespace, ())):
+            tell(names)
 
     def connect(self, proxy: Proxy, *, sotw: bool, send: Send) -> "Connection":
         """A proxy's new stream; what it proved and said of itself replaces what was known."""

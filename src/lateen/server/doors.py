@@ -54,7 +54,7 @@ def open_secure_door(address: str, identity: Callable[[], ServerIdentity]) -> gr
         last = now
         return _configuration(now)
 
-    credentials = grpc.dynamic_ssl_server_credentials(_configuration(last), fetch, require_client_authentication=True)
+    credentials = grpc.dynamic_ssl_server_credentials(_configuration(last), fetch, require_client_authentication=True)  # type: ignore[arg-type]  # None means unchanged
     server = grpc.aio.server(options=_OPTIONS)
     _bind(server, address, credentials)
     return server

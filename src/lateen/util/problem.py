@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-__all__ = ["Problem", "Severity"]
+__all__ = ["Problem", "Problems", "Severity"]
 
 Severity = Literal["error", "warning"]
 
@@ -25,3 +25,5 @@ class Problem(Struct, frozen=True, kw_only=True):
     file: str = ""
     line: int = 0  # 1-based; 0 where unknown
     severity: Severity = "error"
+
+Problems = tuple[Problem, ...]

@@ -7,7 +7,6 @@ from envoy.extensions.network.dns_resolver.cares.v3 import cares_dns_resolver_pb
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 
 from lateen.model.clusterplan import BreakerPlan, ClusterPlan, LoadBalancerPlan, OutlierPlan, PassthroughPlan, PoolPlan
-from lateen.model.names import BLACK_HOLE
 from lateen.xds.endpoint import build_load_assignment
 from lateen.xds.upstreamtls import add_tls
 from lateen.xds.values import set_duration

@@ -13,12 +13,12 @@ from lateen.compile.routes import ClientHost
 from lateen.compile.scope import ScopeSet
 from lateen.compile.world import World
 from lateen.graph import Collection, Commit, Graph, Read
-from lateen.graph.derive import Problems
 from lateen.model.clusterplan import ClusterPlan, EndpointsPlan
 from lateen.model.frame import Frame, Owner, Snapshot
 from lateen.model.listenerplan import ListenerPlan
 from lateen.model.routeplan import VirtualHostPlan
 from lateen.model.scope import Client, GatewayScope, InboundScope, OutboundScope
+from lateen.util.problem import Problems
 from lateen.xds.cluster import build_cluster, build_passthrough
 from lateen.xds.endpoint import build_load_assignment
 from lateen.xds.listener import build_listener
@@ -45,10 +45,14 @@ class Snapshots:
 
     def __init__(self, graph: Graph, world: World) -> None:
         self._world = world
-        self._fixed = {kind: {plan.name: pack(plan.name, CLUSTER, build_passthrough(plan)) for plan in plans} for kind, plans in PASSTHROUGHS.items()}
+        self._fixed = {
+            kind: {plan.name: pack(plan.name, CLUSTER, build_passthrough(plan)) for plan in plans} for kind, plans in PASSTHROUGHS.items()
+        }
         clusters, scopes, routes, listeners = world.clusters, world.scopes, world.routes, world.listeners
         self._cluster_frames: Collection[tuple[ServiceView, str], Frame] = graph.one("cluster frames", clusters.plans, _cluster_frame)
-        self._endpoint_frames: Collection[tuple[ServiceView, str], Frame] = graph.one("endpoint frames", clusters.endpoints, _endpoint_frame)
+        self._endpoint_frames: Collection[tuple[ServiceView, str], Frame] = graph.one(
+            "endpoint frames", clusters.endpoints, _endpoint_frame
+        )
         self._client_clusters: Collection[Client, Frames] = graph.one("clusters of clients", clusters.of_client, self._clusters_of)
         self._client_endpoints: Collection[Client, Frames] = graph.one("endpoints of clients", clusters.of_client, self._endpoints_of)
         self._inbound_clusters: Collection[InboundScope, Frames] = graph.one("inbound cluster frames", clusters.inbound, _inbound_frames)
@@ -89,7 +93,9 @@ class Snapshots:
     def _endpoints_of(self, read: Read, _client: Client, views: tuple[ServiceView, ...]) -> tuple[Frames, Problems]:
         return self._named(read, views, self._endpoint_frames, apart=True), ()
 
-    def _named(self, read: Read, views: tuple[ServiceView, ...], frames: Collection[tuple[ServiceView, str], Frame], *, apart: bool) -> Frames:
+    def _named(
+        self, read: Read, views: tuple[ServiceView, ...], frames: Collection[tuple[ServiceView, str], Frame], *, apart: bool
+    ) -> Frames:
         found: dict[str, Frame] = {}
         for view in views:
             for name, has_endpoints in read.get(self._world.clusters.names, view) or ():

@@ -1,0 +1,40 @@
+"""Names for the DNS proxies: every host that workloads of a namespace see and that has an address."""
+
+from lateen.compile.base import Base
+from lateen.graph import Collection, Graph, Input, Read
+from lateen.model.nametable import NamedHost
+from lateen.model.service import Service
+from lateen.util.problem import Problems
+
+__all__ = ["Names"]
+
+
+class Names:
+    """Name tables by namespace. `clients` are the namespaces somebody asks for."""
+
+    def __init__(self, graph: Graph, base: Base) -> None:
+        self._base = base
+        self.clients: Input[str, None] = graph.input("namespaces with a DNS proxy")
+        self.tables: Collection[str, tuple[NamedHost, ...]] = graph.one("name tables", self.clients, self._table)
+
+    def _table(self, read: Read, namespace: str, _none: None) -> tuple[tuple[NamedHost, ...], Problems]:
+        seen: dict[str, NamedHost] = {}
+        services = read.all(self._base.services).values()
+        for service in sorted(services, key=lambda s: (s.namespace != namespace, s.creation, s.key)):
+            if "*" in service.export_to or namespace in service.export_to:
+                seen.setdefault(service.hostname, self._host(read, service))
+        return tuple(seen[host] for host in sorted(seen) if seen[host].addresses), ()
+
+    def _host(self, read: Read, service: Service) -> NamedHost:
+        local = service.registry == "Kubernetes"
+        addresses = tuple(address for address in service.addresses if "/" not in address)
+        if service.headless:
+            endpoints = read.get(self._base.endpoints, service.key) or ()
+            addresses = tuple(sorted({endpoint.address for endpoint in endpoints}))
+        return NamedHost(
+            host=service.hostname,
+            addresses=addresses,
+            registry=service.registry,
+            namespace=service.namespace if local else "",
+            short=service.name if local else "",
+        )
