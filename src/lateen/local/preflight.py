@@ -156,9 +156,7 @@ def _rootless(facts: Facts) -> list[str]:
         if not each:
             return [f"{facts.user} has no range of {kind} in {file}, which sidecars and apps run as: {remedy}"]
         if each.count < _SIDECAR_UID:
-            return [
-                f"{facts.user} has only {each.count} {kind} in {file}, sidecars run as number {_SIDECAR_UID}: remove that line, then {remedy}"
-            ]
+            return [f"{facts.user} has but {each.count} {kind} in {file}; sidecars run as {_SIDECAR_UID}: remove that line, then {remedy}"]
     return []
 
 

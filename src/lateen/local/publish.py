@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+import struct
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -155,7 +156,7 @@ class Relay:
         finally:
             await tasks.cancel_all(inwards, outwards)
             for each in (writer, pod_writer):
-                each.close() if whole else each.transport.abort()
+                each.close() if whole else _reset(each)
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | str:
         """The connection to the pod, or a sentence saying why there is none."""
@@ -179,6 +180,14 @@ class Relay:
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Close so that the other end sees a break, not an end: what it has may not be all."""
+    connection = writer.get_extra_info("socket")  # none when it is closed already
+    if connection and connection.fileno() >= 0:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("=ii", 1, 0))
+    writer.transport.abort()
 
 
 async def _in_order_of_ending(*running: asyncio.Task[bool]) -> list[asyncio.Task[bool]]:
