@@ -39,7 +39,9 @@ def created(obj: JsonObject, now: datetime) -> str:
 
 
 def _columns(narrow: str, wide: str = "") -> tuple[ColumnDefinition, ...]:
-    return (*(ColumnDefinition(n) for n in narrow.split("|")), *(ColumnDefinition(n, 1) for n in wide.split("|") if n))
+    """Names divided by bars; `#` before a name says that its cells are numbers."""
+    named = [(name, 0) for name in narrow.split("|")] + [(name, 1) for name in wide.split("|") if name]
+    return tuple(ColumnDefinition(name.lstrip("#"), priority, "integer" if name[0] == "#" else "string") for name, priority in named)
 
 
 def _name(obj: JsonObject) -> object:
@@ -223,7 +225,7 @@ COLUMNS: Mapping[str, Printer] = {
     "pods": Printer(_columns("Name|Ready|Status|Restarts|Age", "IP|Node|Nominated Node|Readiness Gates"), _pod),
     "services": Printer(_columns("Name|Type|Cluster-IP|External-IP|Port(s)|Age", "Selector"), _service),
     "deployments.apps": Printer(_columns("Name|Ready|Up-to-date|Available|Age", _WORKLOAD_WIDE), _deployment),
-    "replicasets.apps": Printer(_columns("Name|Desired|Current|Ready|Age", _WORKLOAD_WIDE), _replica_set),
+    "replicasets.apps": Printer(_columns("Name|#Desired|#Current|#Ready|Age", _WORKLOAD_WIDE), _replica_set),
     "namespaces": Printer(_columns("Name|Status|Age"), _namespace),
     "nodes": Printer(_columns("Name|Status|Roles|Age|Version", "Internal-IP|External-IP|OS-Image|Kernel-Version|Container-Runtime"), _node),
     "configmaps": Printer(_columns("Name|Data|Age"), _config_map),

@@ -69,11 +69,11 @@ class Kubectl:
     def editor(self, script: str) -> None:
         (self._folder / "editor.sh").write_text(script)
 
-    async def __call__(self, *args: str, stdin: str = "", timeout: float = 60) -> Done:
+    async def __call__(self, *args: str, stdin: str = "") -> Done:
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(self._binary, *args, stdin=pipe, stdout=pipe, stderr=pipe, env=self._env)
         try:
-            out, err = await asyncio.wait_for(process.communicate(stdin.encode()), timeout)
+            out, err = await asyncio.wait_for(process.communicate(stdin.encode()), 60)
         finally:
             if process.returncode is None:
                 process.kill()
