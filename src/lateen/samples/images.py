@@ -4,6 +4,7 @@ It knows the images of Istio's samples and what those set in their environment. 
 look at the machine except through `which`.
 """
 
+import itertools
 import re
 import shutil
 import sys
@@ -131,7 +132,7 @@ _PORT_OPTION = re.compile(r"--?(?:b|bind|p|port)(?:=|$)")
 
 def _port(args: tuple[str, ...]) -> str | None:
     """The port in `-port 8080`, `--port=8080`, `-b 0.0.0.0:8080`, or a lone number such as `productpage.py 9080`."""
-    for option, value in zip(args, (*args[1:], ""), strict=True):
+    for option, value in itertools.zip_longest(args, args[1:], fillvalue=""):
         if _PORT_OPTION.match(option):
             named = option.partition("=")[2] or value
             return match[1] if (match := re.search(r"(?:^|:)([0-9]+)$", named)) else None

@@ -5,6 +5,7 @@ turns the next request into a 503. Must not know any program's paths.
 """
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import NamedTuple, NoReturn
 from urllib.parse import unquote, urlsplit
@@ -47,7 +48,7 @@ __all__ = [
 ]
 
 Params = Mapping[str, str]
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request], Coroutine[None, None, Response]]
 
 _GRACE = 25  # seconds that requests under way get after SIGTERM: less than Kubernetes' 30
 
@@ -73,7 +74,7 @@ class Route(NamedTuple):
 
     methods: str
     pattern: str
-    handler: Callable[[Request, Params], Awaitable[Response]]
+    handler: Callable[[Request, Params], Coroutine[None, None, Response]]
 
 
 def _match(pattern: str, path: str) -> dict[str, str] | None:
@@ -135,17 +136,22 @@ class Server:
         for writer in self._idle:
             writer.close()
         if self._connections:
-            await asyncio.wait(self._connections, timeout=grace)
+            _, late = await asyncio.wait(self._connections, timeout=grace)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is not None:
             self._connections.add(task)
             task.add_done_callback(self._connections.discard)
-        with suppress(ConnectionError):
-            await self._converse(reader, writer)
-        self._idle.discard(writer)
-        writer.close()
+        try:
+            with suppress(ConnectionError, asyncio.CancelledError):  # cancelled by `stop` only; asyncio would log it
+                await self._converse(reader, writer)
+        finally:
+            self._idle.discard(writer)
+            writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = str((writer.get_extra_info("peername") or ("",))[0]).removeprefix("::ffff:")
@@ -198,8 +204,11 @@ class Server:
 def listen(port: int) -> socket.socket:
     """A socket on all addresses of both families, or of IPv4 where the kernel has no IPv6."""
     if socket.has_dualstack_ipv6():
-        with suppress(OSError):
+        try:
             return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=1024)
+        except OSError as failed:
+            if failed.errno not in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+                raise
     return socket.create_server(("0.0.0.0", port), backlog=1024)
 
 
@@ -238,7 +247,7 @@ async def serve(name: str, handler: Handler, port: int) -> None:
         try:
             listener = listen(port)
         except OSError as failed:
-            raise SystemExit(f"{name} cannot listen on port {port}: {failed.strerror}") from None
+            raise SystemExit(f"{name} cannot listen on port {port}: {os.strerror(failed.errno or 0)}") from None
         server = Server(handler, log=print_line)
         await server.start(listener)
         print_line(f"{name} listening on port {listener.getsockname()[1]}")
