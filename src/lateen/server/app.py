@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from lateen.ads.fleet import ProxyStatus
 from lateen.api.kinds import by_kind
+from lateen.api.meshconfig import MeshConfig
 from lateen.api.meta import Key
 from lateen.compile.world import build_world
 from lateen.graph import Graph
@@ -47,7 +48,7 @@ class ControlPlane:
         self.graph = Graph()
         self.world = build_world(self.graph, settings)
         self.distributor = Distributor(self.graph, self.world, Snapshots(self.graph, self.world), self._refusals_changed)
-        self._ingest = Ingest(client, self.world.inputs, self.distributor.commit, clock)
+        self._ingest = Ingest(client, self.world.inputs, self._on_mesh, settings.root_namespace, self.distributor.commit, clock)
         self._refusals = RefusalWriter(self.distributor.nacks, self._write_condition, clock)
         self._servers: list[grpc.aio.Server] = []
 
@@ -77,6 +78,9 @@ class ControlPlane:
     def _serve(self, server: grpc.aio.Server, *, trust_domain: str | None) -> grpc.aio.Server:
         AdsService(self.distributor, trust_domain=trust_domain).register(server)
         return server
+
+    def _on_mesh(self, mesh: MeshConfig) -> None:
+        self.world.mesh.set((), mesh)
 
     def _refusals_changed(self) -> None:
         self._refusals.changed()

@@ -10,9 +10,11 @@ from typing import Protocol
 from lateen.ads.debounce import Debounce
 from lateen.api.decode import decode_object
 from lateen.api.kinds import KindInfo, by_kind
+from lateen.api.meshconfig import MeshConfig
 from lateen.api.meta import Key
 from lateen.runtime import log, tasks
 from lateen.runtime.clock import Clock
+from lateen.server.meshconfig import follow_mesh_config
 from lateen.sources.kubeclient import KubeClient
 
 __all__ = ["Ingest", "Staging"]
@@ -28,22 +30,33 @@ class Staging(Protocol):
 
 
 class Ingest:
-    """Follows the kinds of `inputs`; `commit` is called after each batch, first when all kinds are there."""
+    """Follows the kinds of `inputs` and MeshConfig; `commit` is called after each batch, first when all are there."""
 
-    def __init__(self, client: KubeClient, inputs: Mapping[str, Staging], commit: Callable[[], None], clock: Clock) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        inputs: Mapping[str, Staging],
+        on_mesh: Callable[[MeshConfig], None],
+        root_namespace: str,
+        commit: Callable[[], None],
+        clock: Clock,
+    ) -> None:
         self._client = client
         self._inputs = inputs
+        self._on_mesh = on_mesh
+        self._root_namespace = root_namespace
         self._commit = commit
         self._clock = clock
         self._debounce = Debounce()
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._synced = {kind: asyncio.Event() for kind in inputs}
+        self._synced = {kind: asyncio.Event() for kind in (*inputs, "MeshConfig")}
 
     async def start(self) -> None:
         """Return once every kind has been read and committed."""
         for kind in self._inputs:
             self._tasks.append(tasks.spawn(self._follow(_info(kind)), name=f"reflect {kind}"))
+        self._tasks.append(tasks.spawn(self._follow_mesh(), name="reflect MeshConfig"))
         await asyncio.gather(*(event.wait() for event in self._synced.values()))
         self._debounce.acted()
         self._commit()
@@ -58,6 +71,13 @@ class Ingest:
 
         await self._client.reflect(info, on_event, on_synced=self._synced[info.kind].set)
 
+    async def _follow_mesh(self) -> None:
+        def tell(mesh: MeshConfig) -> None:
+            self._on_mesh(mesh)
+            self._mark()
+
+        await follow_mesh_config(self._client, self._root_namespace, tell, self._synced["MeshConfig"].set)
+
     def _stage(self, kind: str, event: str, raw: Mapping[str, object]) -> None:
         meta = raw.get("metadata")
         names = meta if isinstance(meta, Mapping) else {}
@@ -70,6 +90,9 @@ class Ingest:
                 _report(key, (problem.message for problem in problems))
                 return
             self._inputs[kind].set(key, obj)
+        self._mark()
+
+    def _mark(self) -> None:
         self._debounce.changed(self._clock.monotonic())
         self._changed.set()
 

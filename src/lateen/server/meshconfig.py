@@ -1,0 +1,38 @@
+"""MeshConfig from the ConfigMap `istio` of the root namespace (key `mesh`), followed live; Istio's defaults while there is none.
+
+A text that cannot be read keeps the last good settings, as a typing error must not change the mesh.
+"""
+
+from collections.abc import Callable, Mapping
+
+from lateen.api.decode import decode_message
+from lateen.api.kinds import by_kind
+from lateen.api.meshconfig import MeshConfig
+from lateen.runtime import log
+from lateen.sources.kubeclient import KubeClient
+
+__all__ = ["follow_mesh_config"]
+
+NAME = "istio"
+_log = log.get("mesh-config")
+
+
+async def follow_mesh_config(client: KubeClient, namespace: str, tell: Callable[[MeshConfig], None], synced: Callable[[], None]) -> None:
+    """Call `tell` at every change until cancelled; `synced` once the first look is over."""
+    info = by_kind("ConfigMap")
+    if info is None:
+        raise ValueError("ConfigMap is not in the table of kinds")
+
+    def on_event(event: str, raw: Mapping[str, object]) -> None:
+        if event == "DELETED":
+            tell(MeshConfig())
+            return
+        data = raw.get("data")
+        text = str(data.get("mesh", "")) if isinstance(data, Mapping) else ""
+        mesh, problems = decode_message(text.encode(), MeshConfig, f"ConfigMap {namespace}/{NAME}")
+        for problem in problems:
+            _log.warning("mesh configuration", problem=problem.message)
+        if mesh is not None:
+            tell(mesh)
+
+    await client.reflect(info, on_event, on_synced=synced, namespace=namespace, field_selector=f"metadata.name={NAME}")
