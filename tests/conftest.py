@@ -14,6 +14,13 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--cases`: another folder of peer cases of the same form; `--update-golden`: write golden files anew."""
+    parser.addoption("--cases", default=str(ROOT.parent / "shared" / "cases"), help="folder of the peer cases")
+    parser.addoption("--update-golden", action="store_true", help="write the golden files anew instead of comparing")
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository's root folder."""
@@ -21,9 +28,9 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
-def shared_cases() -> Path:
-    """The folder of cases beside the repository; tests that read it are skipped where it is absent."""
-    cases = ROOT.parent / "shared" / "cases"
+def shared_cases(request: pytest.FixtureRequest) -> Path:
+    """The folder of cases beside the repository or `--cases`; tests that read it are skipped where it is absent."""
+    cases = Path(request.config.getoption("--cases"))
     if not cases.is_dir():
         pytest.skip(f"no shared cases at {cases}")
     return cases

@@ -1,0 +1,100 @@
+"""YAML in, Envoy's messages out: a whole world compiled in memory, without any server.
+
+Why: tests of what configuration does need no API and no connection. Must not decide anything that the product decides.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from google.protobuf.message import Message
+
+from lateen.api.decode import Decoded, decode_documents, decode_object
+from lateen.api.meshconfig import MeshConfig
+from lateen.api.meta import Key
+from lateen.compile.world import build_world
+from lateen.graph import Commit, Graph
+from lateen.model.frame import Snapshot
+from lateen.model.mesh import Settings
+from lateen.model.scope import Proxy
+from lateen.testing.messages import snapshot_messages
+from lateen.util.problem import Problem
+from lateen.xds.snapshots import Snapshots
+
+__all__ = ["MemoryWorld", "compile_yaml"]
+
+
+class MemoryWorld:
+    """A graph with objects put in by hand; `problems` are those of reading, the graph's own are in `graph.problems()`."""
+
+    def __init__(self, settings: Settings | None = None, mesh: MeshConfig | None = None) -> None:
+        self.graph = Graph()
+        self.world = build_world(self.graph, settings or Settings())
+        self.snapshots = Snapshots(self.graph, self.world)
+        self.problems: list[Problem] = []
+        self.ignored: list[Key] = []  # objects of kinds that the world does not read
+        if mesh is not None:
+            self.world.mesh.set((), mesh)
+
+    def load(self, text: str | bytes, *, namespace: str = "default", source: str = "test") -> None:
+        """Stage all objects of a YAML stream; namespaced ones without a namespace go to `namespace`."""
+        data = text.encode() if isinstance(text, str) else text
+        for one in decode_documents(data, source):
+            self._stage(one, namespace)
+
+    def put(self, raw: Mapping[str, Any]) -> None:
+        """Stage one object as the API gives it."""
+        obj, problems = decode_object(raw)
+        self.problems.extend(problems)
+        meta = raw.get("metadata", {})
+        if obj is not None:
+            self._set(Key(raw["kind"], meta.get("namespace", ""), meta["name"]), obj)
+
+    def put_all(self, objects: Iterable[Mapping[str, Any]]) -> None:
+        for raw in objects:
+            self.put(raw)
+
+    def remove(self, key: Key) -> None:
+        """Stage the deletion of an object."""
+        self.world.inputs[key.kind].delete(key)
+
+    def connect(self, proxy: Proxy) -> None:
+        """Stage a proxy."""
+        self.world.proxies.set(proxy.id, proxy)
+
+    def commit(self) -> Commit:
+        """Compile what was staged."""
+        return self.graph.commit()
+
+    def snapshot(self, proxy: Proxy) -> Snapshot:
+        """A proxy's frames; it is connected and everything staged is committed first."""
+        self.connect(proxy)
+        self.commit()
+        return self.snapshots.snapshot(proxy.id)
+
+    def messages(self, proxy: Proxy) -> dict[str, dict[str, Message]]:
+        """What `proxy` is sent, parsed: kind (`clusters`, `endpoints`, `listeners`, `routes`, `secrets`) and name."""
+        return snapshot_messages(self.snapshot(proxy))
+
+    def _stage(self, one: Decoded, namespace: str) -> None:
+        self.problems.extend(one.problems)
+        meta = one.raw.get("metadata") or {}
+        if one.obj is not None and one.raw.get("kind") and not meta.get("namespace"):
+            self.put({**one.raw, "metadata": {**meta, "namespace": namespace}})
+        elif one.obj is not None and one.key is not None:
+            self._set(one.key, one.obj)
+
+    def _set(self, key: Key, obj: object) -> None:
+        if key.kind in self.world.inputs:
+            self.world.inputs[key.kind].set(key, obj)
+        else:
+            self.ignored.append(key)
+
+
+def compile_yaml(text: str, proxy: Proxy, settings: Settings | None = None, mesh: MeshConfig | None = None) -> dict[str, dict[str, Message]]:
+    """What `proxy` would be sent in a world of the objects of `text`; ValueError where one of them cannot be read."""
+    world = MemoryWorld(settings, mesh)
+    world.load(text)
+    errors = [problem.message for problem in world.problems if problem.severity == "error"]
+    if errors:
+        raise ValueError("; ".join(errors))
+    return world.messages(proxy)
