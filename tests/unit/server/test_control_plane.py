@@ -1,0 +1,153 @@
+"""The control plane over a real API door, seen by an xDS client: first configuration, a change, a refusal told on its object."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import grpc
+from envoy.config.core.v3 import base_pb2
+from envoy.service.discovery.v3 import discovery_pb2 as pb
+
+from lateen.ads.messages import CDS, EDS, LDS, RDS
+from lateen.api.kinds import by_kind
+from lateen.model.mesh import Settings
+from lateen.runtime.clock import SystemClock
+from lateen.server.app import ControlPlane, Doors
+from lateen.testing.kubeapi import RunningApi, kube_api
+
+SERVICE: Any = by_kind("Service")
+VS: Any = by_kind("VirtualService")
+METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
+
+
+class XdsClient:
+    """A delta client that acknowledges, or refuses, what it gets."""
+
+    def __init__(self, channel: grpc.aio.Channel, node_id: str) -> None:
+        call = channel.stream_stream(
+            METHOD,
+            request_serializer=pb.DeltaDiscoveryRequest.SerializeToString,
+            response_deserializer=pb.DeltaDiscoveryResponse.FromString,
+        )
+        self._stream: Any = call()
+        self._node = base_pb2.Node(id=node_id)
+        self._node.metadata["NAMESPACE"] = "default"
+        self._node.metadata.get_or_create_struct("LABELS")["app"] = "client"
+
+    async def ask(self, type_url: str, *names: str) -> None:
+        await self._stream.write(pb.DeltaDiscoveryRequest(node=self._node, type_url=type_url, resource_names_subscribe=names))
+
+    async def next(self, *, refuse: str = "") -> tuple[str, dict[str, bytes]]:
+        """The next response: its type, resources by name; answered at once."""
+        response = await asyncio.wait_for(self._stream.read(), 10)
+        answer = pb.DeltaDiscoveryRequest(type_url=response.type_url, response_nonce=response.nonce)
+        if refuse:
+            answer.error_detail.message = refuse
+        await self._stream.write(answer)
+        return response.type_url, {one.name: one.resource.value for one in response.resources}
+
+
+Check = Callable[[RunningApi, XdsClient], Coroutine[Any, Any, None]]
+
+
+def run(folder: Path, check: Check) -> None:
+    """Serve an API with one Service, a control plane over it, and a client that holds everything."""
+
+    async def main() -> None:
+        async with kube_api(folder) as api:
+            await api.client.create(SERVICE, service("web"))
+            port = _free_port()
+            plane = ControlPlane(api.client, Settings(), Doors(plaintext=f"127.0.0.1:{port}"), SystemClock())
+            await plane.start()
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+                await check(api, XdsClient(channel, "sidecar~10.0.0.9~client-0.default~default.svc.cluster.local"))
+            await plane.stop()
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def service(name: str) -> dict[str, Any]:
+    """A Service with one HTTP port."""
+    spec = {"ports": [{"name": "http", "port": 80}], "selector": {"app": name}}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "default"}, "spec": spec}
+
+
+def route_to(host: str, subset: str) -> dict[str, Any]:
+    """A VirtualService that sends all requests to a subset."""
+    spec = {"hosts": [host], "http": [{"route": [{"destination": {"host": host, "subset": subset}}]}]}
+    return {"apiVersion": VS.api_version, "kind": "VirtualService", "metadata": {"name": host, "namespace": "default"}, "spec": spec}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def settle(client: XdsClient) -> dict[str, dict[str, bytes]]:
+    """Ask as Envoy does at its start and take every first answer."""
+    held: dict[str, dict[str, bytes]] = {}
+    await client.ask(CDS)
+    held.update([await client.next()])
+    await client.ask(EDS, "outbound|80||web.default.svc.cluster.local")
+    held.update([await client.next()])
+    await client.ask(LDS)
+    held.update([await client.next()])
+    await client.ask(RDS, "80")
+    held.update([await client.next()])
+    return held
+
+
+def test_a_client_gets_the_mesh_and_then_what_changes(tmp_path: Path) -> None:
+    """First the whole set; after a VirtualService is created, the route configuration alone."""
+
+    async def check(api: RunningApi, client: XdsClient) -> None:
+        held = await settle(client)
+        assert "outbound|80||web.default.svc.cluster.local" in held[CDS]
+        assert {"virtualInbound", "virtualOutbound", "0.0.0.0_80"} <= set(held[LDS])
+        await api.client.create(VS, route_to("web", "v1"))
+        type_url, resources = await client.next()
+        assert type_url == RDS
+        assert b"outbound|80|v1|web.default.svc.cluster.local" in resources["80"]
+
+    run(tmp_path, check)
+
+
+def test_a_refusal_is_told_on_the_object_and_taken_back_when_mended(tmp_path: Path) -> None:
+    """Condition `Rejected` with the client's own words; gone once a change is accepted."""
+
+    async def check(api: RunningApi, client: XdsClient) -> None:
+        await settle(client)
+        await api.client.create(VS, route_to("web", "v1"))
+        await client.next(refuse="no such thing")
+        refused = await until(_rejections(api), lambda found: bool(found))
+        assert refused[0]["status"] == "True"
+        assert "no such thing" in refused[0]["message"]
+        assert "client-0.default" in refused[0]["message"]
+        await api.client.patch(VS, "web", route_to("web", "v2"), "default")
+        await client.next()
+        assert await until(_rejections(api), lambda found: not found) == []
+
+    run(tmp_path, check)
+
+
+async def until(states: AsyncIterator[list[dict[str, Any]]], done: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
+    """The first state that is `done`."""
+
+    async def wait() -> list[dict[str, Any]]:
+        async for state in states:
+            if done(state):
+                return state
+        raise AssertionError("the watch ended")
+
+    return await asyncio.wait_for(wait(), 15)
+
+
+async def _rejections(api: RunningApi) -> AsyncIterator[list[dict[str, Any]]]:
+    async for event in api.client.watch(VS, namespace="default"):
+        status: Any = event.object.get("status") or {}
+        yield [one for one in status.get("conditions", []) if one["type"] == "Rejected"]
+
+
