@@ -13,7 +13,7 @@ from lateen.kube.records import Change
 __all__ = ["History"]
 
 _MAX_CHANGES = 4096
-_MAX_BYTES = 8 << 20
+_MAX_BYTES = 4 << 20
 _SLACK = 256  # forgotten in steps, so that neither memory nor disk is touched for each change
 
 

@@ -81,9 +81,11 @@ class Store:
             self._histories[resource] = History(floor)
         for ref, body in saved.objects:
             self._head.set(ref, store(ref, load(body), body))
+        last: dict[Ref, Stored] = {}
         for kind, ref, body, before in saved.changes:
-            previous = store(ref, load(before), before) if before is not None else None
-            self._history(ref.resource).append(Change(kind, store(ref, load(body), body), previous))
+            previous = None if before is None else _same(last.get(ref), ref, before)
+            now = last[ref] = _same(self._head.get(ref), ref, body)
+            self._history(ref.resource).append(Change(kind, now, previous))
         self.revision = self._head.revision = saved.revision
 
     def get(self, ref: Ref) -> Stored | None:
@@ -154,3 +156,8 @@ class Store:
         for change in reversed(changes):
             self._head.set(change.stored.ref, change.previous)
             self._head.revision = change.stored.rv - 1
+
+
+def _same(known: Stored | None, ref: Ref, body: bytes) -> Stored:
+    """The record of a body; the one that is known already where it is the same, so that a restart does not double memory."""
+    return known if known is not None and known.body == body else store(ref, load(body), body)

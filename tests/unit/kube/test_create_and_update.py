@@ -130,10 +130,12 @@ def test_an_update_that_changes_nothing_is_no_event(world: Any, make_config_map:
 
 
 def test_true_is_not_one(world: Any) -> None:
-    """A value that changes its type changes, though Python calls it equal."""
-    world.create("ConfigMap", {"metadata": {"name": "a"}, "immutable": True})
-    with pytest.raises(ApiError):  # 1 is no boolean: had it been taken for no change, nothing would be said
-        world.update("ConfigMap", "a", lambda obj: obj.update(immutable=1))
+    """A value that changes its type changes, though Python calls the two equal."""
+    world.create("VirtualService", {"metadata": {"name": "v"}, "spec": {"hosts": ["a"]}})
+    one = world.update("VirtualService", "v", lambda obj: obj | {"status": {"x": 1}}, subresource="status")
+    true = world.update("VirtualService", "v", lambda obj: obj | {"status": {"x": True}}, subresource="status")
+    assert true["status"]["x"] is True
+    assert one["metadata"]["resourceVersion"] != true["metadata"]["resourceVersion"]
 
 
 def test_a_stale_revision_conflicts(world: Any, make_config_map: Any) -> None:
