@@ -63,6 +63,18 @@ def _inside(network: int, home: int) -> Iterator[None]:
         syscalls.setns(home, syscalls.CLONE_NEWNET)
 
 
+@contextlib.contextmanager
+def _as_owner(owner: tuple[int, int] | None) -> Iterator[None]:
+    """Sockets that this thread makes meanwhile count as that user's and group's."""
+    if owner:
+        syscalls.set_file_owner(*owner)
+    try:
+        yield
+    finally:
+        if owner:
+            syscalls.set_file_owner(0, 0)
+
+
 class NetNS:
     """One pod's namespaces. `name` is `lateen-<namespace>-<pod>`, `address` the pod's IP."""
 
@@ -95,12 +107,15 @@ class NetNS:
         *,
         bind: tuple[str, int] | None = None,
         listen: int = 0,
+        owner: tuple[int, int] | None = None,
     ) -> socket.socket:
         """A non-blocking socket in the pod's network for this process's event loop; bound and listening when asked.
 
-        A socket stays in the network where it was made: connecting it or accepting on it happens in the pod.
+        A socket stays in the network where it was made: connecting it or accepting on it happens in the pod. `owner` is the
+        user and group whose the socket counts as for interception rules: sockets that act for the sidecar need (1337, 1337).
+        Its DNS server also needs the address 127.0.0.1, not 0.0.0.0: answers are matched with questions by where they come from.
         """
-        with _inside(self.network, self._home):
+        with _inside(self.network, self._home), _as_owner(owner):
             made = socket.socket(family, kind | socket.SOCK_CLOEXEC)
         try:
             made.setblocking(False)

@@ -5,6 +5,7 @@ Must not decide anything: each function is one call, and raises OSError with the
 """
 
 import ctypes
+import errno
 import os
 import signal
 import struct
@@ -31,6 +32,7 @@ __all__ = [
     "pivot",
     "remount",
     "set_capabilities",
+    "set_file_owner",
     "set_hostname",
     "setns",
     "subreaper",
@@ -170,9 +172,17 @@ def drop_capabilities(keep: frozenset[int]) -> None:
     """Remove all capabilities but `keep` from the bounding set: nothing this process starts can get them."""
     for number in range(64):
         if number not in keep and _libc.prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(number), 0, 0, 0) < 0:
-            if ctypes.get_errno() == 22:  # EINVAL: the kernel has no capability of this number, nor any above
+            if ctypes.get_errno() == errno.EINVAL:  # the kernel has no capability of this number, nor any above
                 return
             _check(-1, "dropping a capability")
+
+
+def set_file_owner(uid: int, gid: int) -> None:
+    """Files and sockets this thread opens from now on count as this user's and group's; nothing else changes."""
+    _libc.setfsgid(gid)
+    _libc.setfsuid(uid)
+    if _libc.setfsuid(-1) != uid or _libc.setfsgid(-1) != gid:  # they report no errors themselves
+        raise OSError(errno.EPERM, f"opening files as user {uid}, group {gid}: {os.strerror(errno.EPERM)}")
 
 
 def set_capabilities(keep: frozenset[int]) -> None:
