@@ -70,7 +70,10 @@ async def _stars(url: str, request: Request, seconds: float) -> Mapping[str, obj
     """The stars by reviewer; none where the ratings cannot be had."""
     try:
         answer = await fetch(url, pass_on(request.headers), seconds=seconds)
-        found = json.loads(answer.body)["ratings"] if answer.status == 200 else None
+        if answer.status != 200:
+            print_line(f"{url} answered {answer.status}")
+            return {}
+        found = json.loads(answer.body)["ratings"]
     except FetchError as failed:
         print_line(str(failed))
         return {}

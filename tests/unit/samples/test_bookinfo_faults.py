@@ -90,7 +90,9 @@ def test_a_back_ends_status_reaches_the_api(serving: Serving) -> None:
     assert away.status == 500
 
 
-@pytest.mark.parametrize("answer", [None, json_response({}, 500), json_response({"no": 1}), Response(200, b"no JSON")])
+@pytest.mark.parametrize(
+    "answer", [None, json_response({"ratings": {"Reviewer1": 5}}, 500), json_response({"no": 1}), Response(200, b"no JSON")]
+)
 def test_reviews_without_ratings_say_so_in_the_stars_place(serving: Serving, answer: Response | None) -> None:
     """Ratings too slow, failing or senseless: the reviews stay, and the page says what is missing."""
 
