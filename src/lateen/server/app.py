@@ -5,7 +5,6 @@ Built first, started in order: nothing is served before all kinds have been read
 
 from collections.abc import Callable, Mapping
 
-import grpc
 from msgspec import Struct
 
 from lateen.ads.fleet import ProxyStatus
@@ -15,11 +14,10 @@ from lateen.api.meta import Key
 from lateen.compile.world import build_world
 from lateen.graph import Graph
 from lateen.model.mesh import Settings
-from lateen.runtime import log
 from lateen.runtime.clock import Clock
 from lateen.serve.grpc_ads import AdsService
+from lateen.serve.grpc_doors import Door, ServerIdentity, open_plaintext_door, open_secure_door
 from lateen.server.distributor import Distributor
-from lateen.server.doors import ServerIdentity, open_plaintext_door, open_secure_door
 from lateen.server.ingest import Ingest
 from lateen.server.refusals import RefusalWriter
 from lateen.sources.kubeclient import KubeClient
@@ -27,7 +25,7 @@ from lateen.xds.snapshots import Snapshots
 
 __all__ = ["ControlPlane", "Doors"]
 
-_log = log.get("control-plane")
+_GRACE = 0.2  # seconds that open streams get to end
 
 
 class Doors(Struct, frozen=True, kw_only=True):
@@ -50,24 +48,24 @@ class ControlPlane:
         self.distributor = Distributor(self.graph, self.world, Snapshots(self.graph, self.world), self._refusals_changed)
         self._ingest = Ingest(client, self.world.inputs, self._on_mesh, settings.root_namespace, self.distributor.commit, clock)
         self._refusals = RefusalWriter(self.distributor.nacks, self._write_condition, clock)
-        self._servers: list[grpc.aio.Server] = []
+        self._open: list[Door] = []
 
     async def start(self) -> None:
         """Read everything, then open the doors."""
         await self._ingest.start()
         self._refusals.start()
         if self._doors.plaintext:
-            self._servers.append(self._serve(open_plaintext_door(self._doors.plaintext), trust_domain=None))
+            self._open.append(self._serve(open_plaintext_door(self._doors.plaintext), trust_domain=None))
         if self._doors.secure and self._doors.identity is not None:
             door = open_secure_door(self._doors.secure, self._doors.identity)
-            self._servers.append(self._serve(door, trust_domain=self._trust_domain))
-        for server in self._servers:
-            await server.start()
+            self._open.append(self._serve(door, trust_domain=self._trust_domain))
+        for door in self._open:
+            await door.start()
 
     async def stop(self) -> None:
         """Close the doors, then stop following the API. Proxies keep what they hold."""
-        for server in self._servers:
-            await server.stop(grace=0.2)
+        for door in self._open:
+            await door.stop(_GRACE)
         await self._refusals.stop()
         await self._ingest.stop()
 
@@ -75,9 +73,8 @@ class ControlPlane:
         """Every connected proxy and what it holds."""
         return self.distributor.fleet.status()
 
-    def _serve(self, server: grpc.aio.Server, *, trust_domain: str | None) -> grpc.aio.Server:
-        AdsService(self.distributor, trust_domain=trust_domain).register(server)
-        return server
+    def _serve(self, door: Door, *, trust_domain: str | None) -> Door:
+        return door.serve(AdsService(self.distributor, trust_domain=trust_domain))
 
     def _on_mesh(self, mesh: MeshConfig) -> None:
         self.world.mesh.set((), mesh)

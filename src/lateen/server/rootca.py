@@ -14,7 +14,7 @@ from lateen.ca.rotation import rotate_in
 from lateen.ca.signer import DEFAULT_TTL, RootError, SelfSignedRoot, Signer
 from lateen.ca.spiffe import Identity
 from lateen.runtime.clock import Clock
-from lateen.server.doors import ServerIdentity
+from lateen.serve.grpc_doors import ServerIdentity
 
 __all__ = ["CONTROL_PLANE_NAMES", "ControlPlaneIdentity", "load_or_create_root"]
 

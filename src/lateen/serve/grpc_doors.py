@@ -5,13 +5,14 @@ spread over replicas. Must not know what is served.
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
 import grpc
 from msgspec import Struct
 
 from lateen.util.redact import Secret
 
-__all__ = ["ServerIdentity", "open_plaintext_door", "open_secure_door"]
+__all__ = ["Door", "ServerIdentity", "Service", "open_plaintext_door", "open_secure_door"]
 
 _OPTIONS = (
     ("grpc.max_receive_message_length", 4 << 20),
@@ -35,14 +36,40 @@ class ServerIdentity(Struct, frozen=True):
     roots: bytes
 
 
-def open_plaintext_door(address: str) -> grpc.aio.Server:
+class Service(Protocol):
+    """Something that is served: it adds its methods to a server."""
+
+    def register(self, server: grpc.aio.Server, /) -> None: ...
+
+
+class Door:
+    """A listening gRPC server."""
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self._server = server
+
+    def serve(self, service: Service) -> "Door":
+        """Serve `service` here; before `start`."""
+        service.register(self._server)
+        return self
+
+    async def start(self) -> None:
+        """Accept connections."""
+        await self._server.start()
+
+    async def stop(self, grace: float) -> None:
+        """End after `grace` seconds at most."""
+        await self._server.stop(grace)
+
+
+def open_plaintext_door(address: str) -> Door:
     """A server for tests and debugging at `address` (loopback), not started."""
     server = grpc.aio.server(options=_OPTIONS)
     _bind(server, address, None)
-    return server
+    return Door(server)
 
 
-def open_secure_door(address: str, identity: Callable[[], ServerIdentity]) -> grpc.aio.Server:
+def open_secure_door(address: str, identity: Callable[[], ServerIdentity]) -> Door:
     """A server with mutual TLS at `address`, not started; `identity` is asked again for every handshake, so it may rotate."""
     last = identity()
 
@@ -57,7 +84,7 @@ def open_secure_door(address: str, identity: Callable[[], ServerIdentity]) -> gr
     credentials = grpc.dynamic_ssl_server_credentials(_configuration(last), fetch, require_client_authentication=True)  # type: ignore[arg-type]  # None means unchanged
     server = grpc.aio.server(options=_OPTIONS)
     _bind(server, address, credentials)
-    return server
+    return Door(server)
 
 
 def _configuration(identity: ServerIdentity) -> grpc.ServerCertificateConfiguration:
