@@ -1,0 +1,42 @@
+"""What the local mesh does to objects before they are stored: pods get their node, their account and, where asked, their sidecar.
+
+Why here and not in a scheduler: there is one node. Must not refuse what Kubernetes would take, but for pods that cannot be injected.
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+
+from lateen.api.kinds import KindInfo
+from lateen.inject.pod import InjectionError, inject
+from lateen.inject.policy import wants_sidecar
+from lateen.kube.admission import AdmissionError, AdmissionResult, Operation
+from lateen.kube.records import JsonObject, section
+from lateen.local.node import NODE_NAME
+
+__all__ = ["LocalAdmission"]
+
+
+class LocalAdmission:
+    """A `kube.admission.Admission`; `namespace_labels` looks a namespace up at the moment of the call."""
+
+    def __init__(self, namespace_labels: Callable[[str], Mapping[str, str]]) -> None:
+        self._namespace_labels = namespace_labels
+
+    def __call__(
+        self, operation: Operation, info: KindInfo, new: Mapping[str, object] | None, _old: Mapping[str, object] | None
+    ) -> AdmissionResult:
+        """Pods at their creation; everything else is stored as it came."""
+        if info.kind != "Pod" or operation != "CREATE" or new is None:
+            return AdmissionResult()
+        pod: JsonObject = copy.deepcopy(dict(new))
+        spec = section(pod, "spec")
+        pod["spec"] = spec
+        spec.setdefault("nodeName", NODE_NAME)
+        spec.setdefault("serviceAccountName", spec.get("serviceAccount") or "default")
+        namespace = str(section(pod, "metadata").get("namespace", ""))
+        if wants_sidecar(pod, namespace, self._namespace_labels(namespace)):
+            try:
+                pod = inject(pod)
+            except InjectionError as error:
+                return AdmissionResult(errors=(AdmissionError(str(error), error.field),))
+        return AdmissionResult(object=pod)

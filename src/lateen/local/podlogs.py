@@ -1,0 +1,150 @@
+"""What containers print, kept per container in the data folder, and read back.
+
+Why a pipe and not the file itself as standard output: a file that is full is put aside while the program runs on, and whoever
+follows a log hears of new text at once. Must not interpret what is printed.
+"""
+
+import asyncio
+import os
+import shutil
+from collections import deque
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+__all__ = ["ContainerLog", "log_folder", "remove_logs"]
+
+_LARGEST = 10 * 1024 * 1024
+_CHUNK = 65536
+
+
+def log_folder(logs: Path, namespace: str, pod: str) -> Path:
+    """Where a pod's logs are."""
+    return logs / namespace / pod
+
+
+def remove_logs(logs: Path, namespace: str, pod: str) -> None:
+    """Forget a pod that is gone."""
+    shutil.rmtree(log_folder(logs, namespace, pod), ignore_errors=True)
+
+
+class ContainerLog:
+    """One container's log: the present file and the one before it."""
+
+    def __init__(self, path: Path, *, largest: int = _LARGEST) -> None:
+        self._path = path
+        self._largest = largest
+        self._file = -1
+        self._size = 0
+        self._reader = -1
+        self._news = asyncio.Event()
+        self._over = False
+
+    @property
+    def older(self) -> Path:
+        """The file that was full."""
+        return self._path.with_name(self._path.name + ".1")
+
+    def pipe(self) -> int:
+        """A descriptor to print to, the caller's to close after it has been given to a program; ends the pipe before it."""
+        self.drain()
+        self._open()
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(reader, False)
+        self._reader = reader
+        asyncio.get_running_loop().add_reader(reader, self._readable)
+        return writer
+
+    def say(self, line: str) -> None:
+        """A line of the node's own."""
+        self._open()
+        self._write(f"{line}\n".encode())
+
+    def drain(self) -> None:
+        """Take what is still in the pipe, and close it."""
+        while self._reader >= 0 and self._readable():
+            pass
+        self._close_reader()
+
+    def close(self) -> None:
+        """No more will come."""
+        self.drain()
+        self._over = True
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+        self._wake()
+
+    async def read(self, *, follow: bool, tail: int | None) -> AsyncIterator[bytes]:
+        """The text that is there (its last `tail` lines, or all), then with `follow` what comes, until the log is closed."""
+        for chunk in self._past(tail):
+            yield chunk
+        if not follow:
+            return
+        while True:
+            with self._path.open("rb") if self._path.exists() else open(os.devnull, "rb") as file:  # noqa: PTH123, ASYNC230
+                file.seek(0, os.SEEK_END)
+                same = os.fstat(file.fileno()).st_ino
+                while True:
+                    news = self._news
+                    while chunk := file.read(_CHUNK):
+                        yield chunk
+                    if self._over:
+                        return
+                    await news.wait()
+                    if self._rotated(same):
+                        yield file.read()
+                        break
+
+    def _rotated(self, inode: int) -> bool:
+        return not self._path.exists() or self._path.stat().st_ino != inode
+
+    def _past(self, tail: int | None) -> list[bytes]:
+        paths = [path for path in (self.older, self._path) if path.exists()]
+        if tail is None:
+            return [path.read_bytes() for path in paths]
+        lines: deque[bytes] = deque(maxlen=tail)
+        for path in paths:
+            with path.open("rb") as file:
+                lines.extend(file)
+        return [b"".join(lines)] if lines else []
+
+    def _open(self) -> None:
+        self._over = False
+        if self._file < 0:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            self._size = os.fstat(self._file).st_size
+
+    def _readable(self) -> bool:
+        try:
+            data = os.read(self._reader, _CHUNK)
+        except BlockingIOError:
+            return False
+        if not data:
+            self._close_reader()
+            return False
+        self._write(data)
+        return True
+
+    def _write(self, data: bytes) -> None:
+        if self._size and self._size + len(data) > self._largest:
+            os.close(self._file)
+            self._path.replace(self.older)
+            self._file = -1
+            self._open()
+        try:
+            os.write(self._file, data)
+        except OSError:
+            return  # a full disk must not end the mesh: the text is lost
+        self._size += len(data)
+        self._wake()
+
+    def _close_reader(self) -> None:
+        if self._reader >= 0:
+            asyncio.get_running_loop().remove_reader(self._reader)
+            os.close(self._reader)
+            self._reader = -1
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
