@@ -43,7 +43,7 @@ class Command:
         try:
             while True:
                 getting = tasks.spawn(self._queue.get(), name="exec chunk")
-                waits: set[asyncio.Task[object]] = {getting, reading} if ended.done() else {getting, reading, ended}  # type: ignore[arg-type]
+                waits: set[asyncio.Task[object]] = {getting, reading} if ended.done() else {getting, reading, ended}
                 timeout = _LAST_WORDS_SECONDS if ended.done() else None
                 await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
                 if getting.done():

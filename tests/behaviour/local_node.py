@@ -1,0 +1,81 @@
+"""A small mesh for tests: the embedded API, the controllers and the node, in namespaces as `lateen up` has them.
+
+Run as `python local_node.py RUN_DIR [sidecars]`; it prints "ready" and runs until it is told to end. The test speaks to RUN_DIR/api.sock.
+"""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import uvloop
+
+from lateen.kube.records import Ref
+from lateen.local.admission import LocalAdmission
+from lateen.local.deployments import Controllers
+from lateen.local.images import Images
+from lateen.local.mounts import View, needed_trees
+from lateen.local.namespaces import NodeNetwork
+from lateen.local.node import Node, NodeFolders
+from lateen.local.spawner import Spawner
+from lateen.local.userns import NodeContext, run_node
+from lateen.testing.kubeapi import RunningApi, kube_api
+
+TOOL = next(path for path in ("/usr/sbin/iptables-restore", "/usr/sbin/nft") if Path(path).exists())
+
+
+async def serve(context: NodeContext, run: Path) -> None:
+    """Everything from the API up, until SIGTERM."""
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    running: list[RunningApi] = []
+
+    def labels(namespace: str) -> dict[str, str]:
+        stored = running[0].live.store.get(Ref("namespaces", "", namespace)) if running else None
+        return dict(stored.labels) if stored else {}
+
+    spawner = Spawner(context.channel)
+    spawner.start()
+    network = NodeNetwork(spawner, private=context.private, rules_tool=TOOL, view=View(exposed=needed_trees()))
+    await network.start()
+    folders = NodeFolders(run / "data", context.private)
+    backend = Backend()
+    async with kube_api(run, admission=LocalAdmission(labels), node=backend) as api:
+        running.append(api)
+        images = Images({"example.com/sleeper": ("/bin/sleep", "1000")})
+        node = backend.node = Node(api.client, network, folders, images=images)
+        controllers = Controllers(api.client)
+        await asyncio.gather(controllers.start(), node.start())
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        await ended.wait()
+        await controllers.stop()
+        await node.stop()
+    spawner.stop()
+
+
+class Backend:
+    """The API is there before the node."""
+
+    node: Node
+
+    def logs(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        return self.node.logs(*args, **kwargs)
+
+    async def exec(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        return await self.node.exec(*args, **kwargs)
+
+
+def main() -> int:
+    run = Path(sys.argv[1])
+
+    def node(context: NodeContext) -> int:
+        uvloop.run(serve(context, run))
+        return 0
+
+    return run_node(node, [], run_dir=run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
