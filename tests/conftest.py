@@ -14,7 +14,6 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--cases`: another folder of peer cases of the same form; `--update-golden`: write golden files anew."""
     parser.addoption("--cases", default=str(ROOT.parent / "shared" / "cases"), help="folder of the peer cases")

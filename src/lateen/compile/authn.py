@@ -6,12 +6,15 @@ The mesh's own default is PERMISSIVE. Port modes count only with a selector, and
 
 from collections.abc import Iterable, Sequence
 
+from msgspec.structs import replace
+
 from lateen.api.security import MutualTLS, PeerAuthentication
 from lateen.model.authn import Authn, MtlsMode
+from lateen.model.endpoint import Endpoint
 from lateen.model.scope import Selector
-from lateen.util.selectors import canonical
+from lateen.util.selectors import canonical, matches
 
-__all__ = ["effective_authn", "namespace_mode", "selector_of"]
+__all__ = ["disable_refused", "effective_authn", "namespace_mode", "selector_of"]
 
 
 def selector_of(policy: PeerAuthentication) -> Selector:
@@ -36,6 +39,24 @@ def effective_authn(policies: Iterable[PeerAuthentication], namespace: str, sele
     mode = _mode(own, inherited)
     ports = {port: _setting(tls, mode) for port, tls in sorted(own.spec.port_level_mtls.items())}
     return Authn(mode=mode, ports={port: port_mode for port, port_mode in ports.items() if port_mode != mode})
+
+
+def disable_refused(
+    endpoints: tuple[Endpoint, ...], policies: Iterable[PeerAuthentication], namespace: str, root: str
+) -> tuple[Endpoint, ...]:
+    """The endpoints, those without mutual TLS whose workload refuses it on their port."""
+    policies = tuple(policies)
+    if not policies:
+        return endpoints
+    known = {selector for policy in policies if (selector := selector_of(policy))}
+
+    def refuses(endpoint: Endpoint) -> bool:
+        labels = dict(endpoint.labels)
+        own = tuple(selector for selector in known if matches(selector, labels))
+        authn = effective_authn(policies, namespace, own, root)
+        return authn.ports.get(endpoint.port, authn.mode) == MtlsMode.DISABLE
+
+    return tuple(replace(one, tls_mode="disabled") if one.tls_mode == "istio" and refuses(one) else one for one in endpoints)
 
 
 def _oldest_first(policies: Iterable[PeerAuthentication]) -> Sequence[PeerAuthentication]:

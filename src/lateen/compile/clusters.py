@@ -7,17 +7,18 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from lateen.api.meta import Key
-from lateen.compile.authn import namespace_mode
+from lateen.api.security import PeerAuthentication
+from lateen.compile.authn import disable_refused, namespace_mode
 from lateen.compile.base import Base, mesh_of
 from lateen.compile.destinationrules import merge_rules, policy_for, rules_for
-from lateen.compile.plan_clusters import Reach, plan_inbound_cluster, plan_outbound_clusters
+from lateen.compile.plan_clusters import Reach, differs_for_gateways, kind_of, plan_inbound_cluster, plan_outbound_clusters
 from lateen.compile.plan_endpoints import plan_endpoints
 from lateen.compile.plan_policies import plan_hashes
 from lateen.compile.scope import Scopes
 from lateen.graph import Collection, Graph, Read
 from lateen.model.clusterplan import ClusterPlan, EndpointsPlan
 from lateen.model.destination import DestinationPolicy
-from lateen.model.endpoint import Endpoint
+from lateen.model.endpoint import Endpoint, Health
 from lateen.model.names import outbound_cluster
 from lateen.model.routeplan import HashPlan
 from lateen.model.scope import Client, InboundScope, ServiceInstance
@@ -39,6 +40,7 @@ class ServiceView(NamedTuple):
 
     service: ServiceKey
     rules: tuple[Key, ...]
+    gateway: bool = False  # only where gateways get other clusters
 
 
 ClusterKey = tuple[ServiceView, str]  # view, cluster name
@@ -52,8 +54,13 @@ class Clusters:
         self.visible: Collection[Client, Mapping[str, ServiceKey]] = graph.one("visible services", scopes.clients, self._visible)
         self._pairs: Collection[ClientService, None] = graph.many("services of clients", self.visible, _pairs)
         self.rules: Collection[ClientService, tuple[Key, ...]] = graph.one("rules of clients", self._pairs, self._rules)
-        views: Collection[ServiceView, None] = graph.many("service views", self.rules, _view)
+        self._gateway_own: Collection[ServiceKey, bool] = graph.one(
+            "services other for gateways", base.services, lambda _read, _key, service: (differs_for_gateways(service), ())
+        )
+        self.views: Collection[ClientService, ServiceView] = graph.one("views of services", self.rules, self._view)
+        views: Collection[ServiceView, None] = graph.many("service views", self.views, lambda _read, _pair, view: ({view: None}, ()))
         self.policies: Collection[ServiceView, DestinationPolicy] = graph.one("destination policies", views, self._policy)
+        self._secured: Collection[ServiceKey, tuple[Endpoint, ...]] = graph.one("secured endpoints", base.endpoints, self._secure)
         self._reach: Collection[ServiceKey, Reach] = graph.one("reach", base.services, self._reach_of)
         self.plans: Collection[ClusterKey, ClusterPlan] = graph.many("clusters", views, self._clusters)
         self.endpoints: Collection[ClusterKey, EndpointsPlan] = graph.many("cluster endpoints", views, self._endpoints)
@@ -80,17 +87,27 @@ class Clusters:
         found = (read.get(self._base.rule_objects, key) for key in view.rules)
         return merge_rules([rule for rule in found if rule is not None]), ()
 
+    def _view(self, read: Read, pair: ClientService, rules: tuple[Key, ...]) -> tuple[ServiceView, Problems]:
+        return ServiceView(pair.service, rules, pair.client.gateway and bool(read.get(self._gateway_own, pair.service))), ()
+
+    def _secure(self, read: Read, key: ServiceKey, endpoints: tuple[Endpoint, ...]) -> tuple[tuple[Endpoint, ...], Problems]:
+        """Mutual TLS only to workload ports whose PeerAuthentication takes it."""
+        policies = self._policies_of(read, key.namespace)
+        return disable_refused(endpoints, policies, key.namespace, self._base.settings.root_namespace), ()
+
+    def _policies_of(self, read: Read, namespace: str) -> list[PeerAuthentication]:
+        root = self._base.settings.root_namespace
+        found = [*read.by_index(self._base.authn_in, namespace).values()]
+        return found if namespace == root else [*found, *read.by_index(self._base.authn_in, root).values()]
+
     def _reach_of(self, read: Read, key: ServiceKey, service: Service) -> tuple[Reach, Problems]:
         endpoints = read.get(self._base.endpoints, key) or ()
         root = self._base.settings.root_namespace
-        policies = [*read.by_index(self._base.authn_in, service.namespace).values()]
-        if service.namespace != root:
-            policies += read.by_index(self._base.authn_in, root).values()
         return Reach(
             identities=tuple(sorted({endpoint.identity for endpoint in endpoints if endpoint.identity})),
             all_mesh=bool(endpoints) and all(endpoint.tls_mode == "istio" for endpoint in endpoints),
             auto_mtls=mesh_of(read, self._base.mesh).enable_auto_mtls,
-            mode=namespace_mode(policies, service.namespace, root),
+            mode=namespace_mode(self._policies_of(read, service.namespace), service.namespace, root),
         ), ()
 
     def _clusters(self, read: Read, view: ServiceView, _none: None) -> tuple[Mapping[ClusterKey, ClusterPlan], Problems]:
@@ -100,7 +117,7 @@ class Clusters:
         policy = read.get(self.policies, view)
         reach = read.get(self._reach, view.service) or Reach()
         static = self._static(read, service, policy) if service.resolution not in (Resolution.STATIC, Resolution.NONE) else {}
-        plans = plan_outbound_clusters(service, policy, reach, static)
+        plans = plan_outbound_clusters(service, policy, reach, static, gateway=view.gateway)
         return {(view, name): plan for name, plan in plans.items()}, ()
 
     def _static(self, read: Read, service: Service, policy: DestinationPolicy | None) -> dict[tuple[int, str], EndpointsPlan]:
@@ -111,26 +128,30 @@ class Clusters:
 
     def _endpoints(self, read: Read, view: ServiceView, _none: None) -> tuple[Mapping[ClusterKey, EndpointsPlan], Problems]:
         service = read.get(self._base.services, view.service)
-        if service is None or service.resolution != Resolution.STATIC:
+        if service is None or not _apart(service, view):
             return {}, ()
         policy = read.get(self.policies, view)
-        endpoints = read.get(self._base.endpoints, view.service) or ()
+        endpoints = read.get(self._secured, view.service) or ()
         wanted = [one for one in _clusters_of(service, policy) if not _passes_through(policy, one[2], one[1])]
-        return {(view, name): plan_endpoints(name, port, labels, endpoints) for name, port, _subset, labels in wanted}, ()
+        return {
+            (view, name): plan_endpoints(name, port, labels, endpoints, policy_for(policy, subset, port).tls)
+            for name, port, subset, labels in wanted
+        }, ()
 
     def _names(self, read: Read, view: ServiceView, _none: None) -> tuple[tuple[tuple[str, bool], ...], Problems]:
         """The view's clusters, each with whether its endpoints are sent apart."""
         service = read.get(self._base.services, view.service)
         if service is None or service.resolution == Resolution.DYNAMIC_DNS:
             return (), ()
-        policy, apart = read.get(self.policies, view), service.resolution == Resolution.STATIC
+        policy, apart = read.get(self.policies, view), _apart(service, view)
         return tuple(
             (name, apart and not _passes_through(policy, subset, port)) for name, port, subset, _ in _clusters_of(service, policy)
         ), ()
 
     def _views(self, read: Read, client: Client, seen: Mapping[str, ServiceKey]) -> tuple[tuple[ServiceView, ...], Problems]:
         services = [seen[host] for host in sorted(seen)]
-        return tuple(ServiceView(key, read.get(self.rules, ClientService(client, key)) or ()) for key in services), ()
+        found = (read.get(self.views, ClientService(client, key)) for key in services)
+        return tuple(view for view in found if view is not None), ()
 
     def _inbound(self, read: Read, scope: InboundScope, _none: None) -> tuple[tuple[ClusterPlan, ...], Problems]:
         by_target: dict[int, list[ServiceInstance]] = {}
@@ -150,17 +171,18 @@ class Clusters:
         """What a route to this destination hashes."""
         if service is None:
             return ()
-        rules = read.get(self.rules, ClientService(client, service)) or ()
-        policy = read.get(self.policies, ServiceView(service, rules))
-        return plan_hashes(policy_for(policy, subset, port).load_balancer)
+        view = read.get(self.views, ClientService(client, service))
+        policy = read.get(self.policies, view) if view is not None else None
+        return plan_hashes(policy_for(policy, subset, port).load_balancer) or plan_hashes(policy_for(policy, "", port).load_balancer)
 
 
 def _pairs(_read: Read, client: Client, seen: Mapping[str, ServiceKey]) -> tuple[Mapping[ClientService, None], Problems]:
     return {ClientService(client, key): None for key in seen.values()}, ()
 
 
-def _view(_read: Read, pair: ClientService, rules: tuple[Key, ...]) -> tuple[Mapping[ServiceView, None], Problems]:
-    return {ServiceView(pair.service, rules): None}, ()
+def _apart(service: Service, view: ServiceView) -> bool:
+    """Whether endpoints are sent apart from the clusters."""
+    return service.resolution != Resolution.DYNAMIC_DNS and kind_of(service, gateway=view.gateway) == "EDS"
 
 
 def _patterns(host: str) -> Iterable[str]:
@@ -199,6 +221,7 @@ def _own_name(service: Service, cluster: str) -> tuple[Endpoint, ...]:
         Endpoint(
             address=address,
             port=port.target_port or port.number,
+            health=Health.UNKNOWN,
             service_port=port.number,
             namespace=service.namespace,
             workload=service.origin.name,

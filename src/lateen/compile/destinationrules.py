@@ -39,7 +39,8 @@ def rules_for(
     places = (namespace if namespace != root else "", service.namespace, root)
     for number, place in enumerate(places):
         found = [head for head in fitting if place and head.key.namespace == place and _seen(head, namespace, own=number == 0)]
-        chosen = _most_specific([head for head in found if head.selector in selectors] or [head for head in found if not head.selector])
+        specific = _most_specific(found)
+        chosen = [head for head in specific if head.selector in selectors] or [head for head in specific if not head.selector]
         if chosen:
             return tuple(head.key for head in chosen)
     return ()

@@ -126,7 +126,6 @@ class Listeners:
             routes=routes,
             place=lambda server: _place(server, scope),
             cluster=self._cluster(read, scope.client, at_port=False),
-            client_prefixes=self._prefixes(read),
             trusted_proxies=topology.num_trusted_proxies if topology is not None else 0,
             access_logs=mesh_access_logs(mesh),
         )

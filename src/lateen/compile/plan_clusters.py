@@ -18,7 +18,7 @@ from lateen.model.names import BLACK_HOLE, INBOUND_PASSTHROUGH, PASSTHROUGH, inb
 from lateen.model.scope import ServiceInstance
 from lateen.model.service import Port, Protocol, Resolution, Service
 
-__all__ = ["PASSTHROUGHS", "Reach", "plan_inbound_cluster", "plan_outbound_clusters"]
+__all__ = ["PASSTHROUGHS", "Reach", "differs_for_gateways", "kind_of", "plan_inbound_cluster", "plan_outbound_clusters"]
 
 _MESH_ALPN = ("istio-peer-exchange", "istio")
 _LOOPBACK = "127.0.0.6"  # what the sidecar connects to its application from, so that it is not intercepted again
@@ -39,6 +39,16 @@ PASSTHROUGHS = {
 }
 
 
+def kind_of(service: Service, *, gateway: bool) -> str:
+    """Envoy's kind of cluster. A gateway is not sent connections for a service's own addresses, so it needs them all."""
+    return "EDS" if gateway and service.resolution == Resolution.NONE else _KINDS[service.resolution]
+
+
+def differs_for_gateways(service: Service) -> bool:
+    """Whether a gateway needs other clusters than a sidecar: nothing detects protocols for it, see also `kind_of`."""
+    return service.resolution == Resolution.NONE or any(port.protocol == Protocol.AUTO for port in service.ports)
+
+
 class Reach(Struct, frozen=True, kw_only=True):
     """What is known of how a service's workloads take connections."""
 
@@ -49,30 +59,36 @@ class Reach(Struct, frozen=True, kw_only=True):
 
 
 def plan_outbound_clusters(
-    service: Service, rule: DestinationPolicy | None, reach: Reach, static: dict[tuple[int, str], EndpointsPlan]
+    service: Service, rule: DestinationPolicy | None, reach: Reach, static: dict[tuple[int, str], EndpointsPlan], *, gateway: bool = False
 ) -> dict[str, ClusterPlan]:
     """The clusters of every port and subset by name; `static` holds endpoints of DNS clusters by port and subset."""
-    kind = _KINDS.get(service.resolution)
     plans: dict[str, ClusterPlan] = {}
-    for port in service.ports if kind is not None else ():
+    for port in service.ports if service.resolution in _KINDS else ():
         if port.protocol == Protocol.UDP:
             continue
         for subset in ("", *(one.name for one in rule.subsets)) if rule is not None else ("",):
-            plan = _outbound(service, port, subset, rule, reach, static.get((port.number, subset)))
+            plan = _outbound(service, port, subset, rule, reach, static.get((port.number, subset)), gateway=gateway)
             plans[plan.name] = plan
     return plans
 
 
 def _outbound(
-    service: Service, port: Port, subset: str, rule: DestinationPolicy | None, reach: Reach, endpoints: EndpointsPlan | None
+    service: Service,
+    port: Port,
+    subset: str,
+    rule: DestinationPolicy | None,
+    reach: Reach,
+    endpoints: EndpointsPlan | None,
+    *,
+    gateway: bool,
 ) -> ClusterPlan:
     policy = policy_for(rule, subset, port.number)
-    kind = _KINDS[service.resolution]
+    kind = kind_of(service, gateway=gateway)
     simple = policy.load_balancer.simple if policy.load_balancer is not None else None
     if simple == "PASSTHROUGH":
         kind = "ORIGINAL_DST"
     original = kind == "ORIGINAL_DST"
-    protocol = _protocol(port, policy)
+    protocol = _protocol(port, policy, gateway=gateway)
     return ClusterPlan(
         name=outbound_cluster(port.number, subset, service.hostname),
         kind=kind,  # type: ignore[arg-type]  # the values of _KINDS
@@ -92,11 +108,13 @@ def _outbound(
     )
 
 
-def _protocol(port: Port, policy: PortPolicy) -> str:
+def _protocol(port: Port, policy: PortPolicy, *, gateway: bool) -> str:
     http = (policy.connection_pool.http if policy.connection_pool is not None else None) or ConnectionPoolHTTP()
     if port.protocol.is_http2 or (http.h2_upgrade_policy == "UPGRADE" and (port.protocol.is_http or port.protocol == Protocol.AUTO)):
         return "http2"
-    return "client" if port.protocol == Protocol.AUTO or (http.use_client_protocol and port.protocol.is_http) else "default"
+    return (
+        "client" if (port.protocol == Protocol.AUTO and not gateway) or (http.use_client_protocol and port.protocol.is_http) else "default"
+    )
 
 
 def _tls(
@@ -161,15 +179,17 @@ def plan_inbound_cluster(target: int, instances: Iterable[ServiceInstance], rule
     first = instances[0]
     policy = policy_for(rule, "", first.port.number)
     pool = PortPolicy(connection_pool=policy.connection_pool)
+    counts = rule is not None and rule.policy is not None
     services = dict.fromkeys((one.service.hostname.partition(".")[0], one.service.hostname, one.service.namespace) for one in instances)
     return ClusterPlan(
         name=inbound_cluster(target),
         kind="ORIGINAL_DST",
         services=tuple(services),
+        config=rule.config if rule is not None and counts else None,
         inbound=True,
         protocol="http2" if first.port.protocol.is_http2 else "client" if first.port.protocol == Protocol.AUTO else "default",
         load_balancer=LoadBalancerPlan(policy="CLUSTER_PROVIDED"),
         breaker=plan_breaker(pool),
         pool=plan_pool(policy.connection_pool),
-        owners=rule.owners if rule is not None and policy.connection_pool is not None else (),
+        owners=rule.owners if rule is not None and counts else (),
     )

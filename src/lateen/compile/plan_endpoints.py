@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
+from msgspec.structs import replace
+
+from lateen.api.destinationrule import ClientTLSSettings
 from lateen.model.clusterplan import EndpointsPlan, LocalityPlan
 from lateen.model.endpoint import Endpoint, Locality
 from lateen.util.selectors import matches
@@ -9,13 +12,19 @@ from lateen.util.selectors import matches
 __all__ = ["plan_endpoints"]
 
 
-def plan_endpoints(cluster: str, port: int, subset: Mapping[str, str], endpoints: Iterable[Endpoint]) -> EndpointsPlan:
-    """The endpoints of `port` that carry the subset's labels; a place weighs as much as its endpoints together."""
+def plan_endpoints(
+    cluster: str, port: int, subset: Mapping[str, str], endpoints: Iterable[Endpoint], tls: ClientTLSSettings | None = None
+) -> EndpointsPlan:
+    """The endpoints of `port` that carry the subset's labels; a place weighs as much as its endpoints together.
+
+    `tls` of a DestinationRule overrules what the workloads take.
+    """
     wanted = tuple(sorted(subset.items()))
+    mode = "istio" if tls is not None and tls.mode == "ISTIO_MUTUAL" else "disabled"
     places: dict[Locality, list[Endpoint]] = {}
     for endpoint in endpoints:
         if endpoint.service_port == port and matches(wanted, dict(endpoint.labels)):
-            places.setdefault(endpoint.locality, []).append(endpoint)
+            places.setdefault(endpoint.locality, []).append(endpoint if tls is None else replace(endpoint, tls_mode=mode))
     return EndpointsPlan(
         cluster=cluster,
         localities=tuple(

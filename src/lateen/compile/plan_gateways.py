@@ -19,7 +19,6 @@ from lateen.model.listenerplan import (
     HttpPlan,
     InspectorPlan,
     ListenerPlan,
-    MeshTls,
 )
 from lateen.model.route import VirtualRoutes
 
@@ -34,7 +33,6 @@ class GatewayContext(Struct, frozen=True, kw_only=True):
     routes: tuple[VirtualRoutes, ...]  # all that name one of the proxy's Gateways, oldest first
     place: Callable[[MergedServer], Place]
     cluster: Callable[[Destination, int], str]
-    client_prefixes: tuple[str, ...]  # SPIFFE prefixes for ISTIO_MUTUAL
     trusted_proxies: int = 0
     access_logs: tuple[AccessLogPlan, ...] = ()
 
@@ -49,6 +47,7 @@ def plan_gateway_listener(port: GatewayPort, context: GatewayContext) -> Listene
     else:
         for server in port.servers:
             chains += _server_chains(name, port, server, context)
+        chains.sort(key=lambda chain: not isinstance(chain.application, HttpPlan))
     if not chains:
         return None
     named = any((chain.match is not None and chain.match.server_names) or chain.tls is not None for chain in chains)
@@ -65,7 +64,7 @@ def plan_gateway_listener(port: GatewayPort, context: GatewayContext) -> Listene
 
 
 def _server_chains(name: str, port: GatewayPort, server: MergedServer, context: GatewayContext) -> Iterable[ChainPlan]:
-    tls = _tls(server.tls, context) if server.terminates_tls and server.tls is not None else None
+    tls = _tls(server.tls) if server.terminates_tls and server.tls is not None else None
     if server.protocol.value == "HTTPS" and tls is not None:
         place, gateway = server.gateway.split("/")
         route = gateway_tls_route(server.number, server.port_name, gateway, place, port.bind)
@@ -81,13 +80,13 @@ def _targets(server: MergedServer, routes: VirtualRoutes, hosts: tuple[str, ...]
     return tcp_targets(routes, place, lambda d: context.cluster(d, server.number))[:1]
 
 
-def _tcp_chain(server: MergedServer, target: L4Target, tls: CredentialTls | MeshTls | None, context: GatewayContext) -> ChainPlan:
+def _tcp_chain(server: MergedServer, target: L4Target, tls: CredentialTls | None, context: GatewayContext) -> ChainPlan:
     names = target.server_names or (_hosts(server) if tls is not None else ())
     match = _sni(names, target.prefixes)
     return ChainPlan(match=match, tls=tls, application=tcp_plan(target, context.access_logs), connect_timeout=True)
 
 
-def _http_chain(name: str, route: str, match: ChainMatch | None, tls: CredentialTls | MeshTls | None, context: GatewayContext) -> ChainPlan:
+def _http_chain(name: str, route: str, match: ChainMatch | None, tls: CredentialTls | None, context: GatewayContext) -> ChainPlan:
     http = HttpPlan(
         role="gateway",
         stat_prefix=f"outbound_{name};",
@@ -116,9 +115,9 @@ def credentials_of(tls: ServerTLSSettings) -> tuple[str, ...]:
     return (*names, tls.ca_cert_credential_name or f"{names[0]}-cacert")
 
 
-def _tls(tls: ServerTLSSettings, context: GatewayContext) -> CredentialTls | MeshTls:
+def _tls(tls: ServerTLSSettings) -> CredentialTls:
     if tls.mode == "ISTIO_MUTUAL":
-        return MeshTls(alpn=("h2", "http/1.1"), client_prefixes=context.client_prefixes)
+        return CredentialTls(secrets=("default",), root="ROOTCA", client="required", client_names=tls.subject_alt_names)
     asks = tls.mode in ("MUTUAL", "OPTIONAL_MUTUAL")
     names = credentials_of(tls)
     if names:

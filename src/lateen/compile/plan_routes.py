@@ -22,7 +22,7 @@ from lateen.util.hosts import is_wildcard, matches, more_specific_first
 
 __all__ = ["HostKey", "RouteHead", "catch_all", "head_of", "plan_host", "plan_table"]
 
-_HTTP_PORT = 80  # VirtualService hosts that no service has are routed on this port
+_HTTP_PORT = 80
 _BAD_GATEWAY = 502
 
 
@@ -83,8 +83,8 @@ def plan_table(
     by_host = {service.hostname: service for service in sorted(services, key=lambda s: s.key)}
     chosen = _choose(by_host, tuple(heads))
     keys = [_host_key(port, by_host[host], chosen.get(host), namespace, selectors, alone=alone) for host in sorted(by_host)]
-    if port == _HTTP_PORT and not alone:
-        keys += [_unknown_key(port, host, head, namespace, selectors) for host, head in _unknown_hosts(by_host, heads)]
+    if not alone:
+        keys += [_unknown_key(port, host, head, namespace, selectors) for host, head in _unknown_hosts(port, by_host, heads)]
     with_rules_first = sorted(keys, key=lambda key: (not key.routes, more_specific_first(key.host)))
     return _without_duplicates(with_rules_first, by_host, namespace, domain)
 
@@ -108,14 +108,19 @@ def _choose(services: Mapping[str, Service], heads: tuple[RouteHead, ...]) -> di
     return chosen
 
 
-def _unknown_hosts(services: Mapping[str, Service], heads: Iterable[RouteHead]) -> list[tuple[str, RouteHead]]:
+def _unknown_hosts(port: int, services: Mapping[str, Service], heads: Iterable[RouteHead]) -> list[tuple[str, RouteHead]]:
+    """Hosts that no service has: beside the services that their VirtualService also names, and on HTTP's own port."""
     found: dict[str, RouteHead] = {}
     for head in heads:
-        for host in head.hosts:
-            known = host in services or (is_wildcard(host) and any(matches(host, name) for name in services))
-            if not known:
+        unknown = [host for host in head.hosts if not _known(host, services)]
+        if port == _HTTP_PORT or len(unknown) < len(head.hosts):
+            for host in unknown:
                 found.setdefault(host, head)
     return sorted(found.items())
+
+
+def _known(host: str, services: Mapping[str, Service]) -> bool:
+    return host in services or (is_wildcard(host) and any(matches(host, name) for name in services))
 
 
 def _host_key(

@@ -47,7 +47,7 @@ class Scopes:
     def _scopes(self, read: Read, _id: str, proxy: Proxy) -> tuple[ScopeSet, Problems]:
         sources, rules, policies = read.get(self._base.selectors, ()) or ((), (), ())
         labels = dict(proxy.labels)
-        client = Client(namespace=proxy.namespace, selectors=_matching(rules, labels))
+        client = Client(namespace=proxy.namespace, selectors=_matching(rules, labels), gateway=proxy.kind == "router")
         instances = self._instances(read, proxy, labels)
         if proxy.kind == "router":
             gateways = tuple(sorted(self._gateways(read, labels)))

@@ -7,7 +7,7 @@ from lateen.api.serviceentry import ServiceEntry, WorkloadEntrySpec
 from lateen.compile.protocols import protocol_of
 from lateen.compile.virtualservices import exported_to
 from lateen.compile.workloads import spiffe_uri, tls_mode, workload_tag
-from lateen.model.endpoint import Endpoint, Locality
+from lateen.model.endpoint import Endpoint, Health, Locality
 from lateen.model.service import Port, Resolution, Service, ServiceKey
 from lateen.util.hosts import resolve
 from lateen.util.selectors import canonical
@@ -78,11 +78,12 @@ def _endpoint(port: Port, workload: WorkloadEntrySpec, namespace: str, name: str
         address=workload.address,
         port=0 if local else workload.ports.get(port.name) or port.target_port,
         service_port=port.number,
+        health=Health.UNKNOWN,
         weight=workload.weight,
         locality=Locality(region, zone, subzone),
         network=workload.network,
         cluster=cluster,
-        tls_mode=tls_mode(workload.labels),
+        tls_mode=tls_mode(workload.labels, "istio" if account else "disabled"),
         identity=spiffe_uri(trust_domain, namespace, account) if account else "",
         namespace=namespace,
         workload=name,

@@ -16,9 +16,9 @@ def spiffe_uri(trust_domain: str, namespace: str, account: str) -> str:
     return f"spiffe://{trust_domain}/ns/{namespace}/sa/{account}"
 
 
-def tls_mode(labels: Mapping[str, str]) -> str:
+def tls_mode(labels: Mapping[str, str], unlabelled: str = "disabled") -> str:
     """Whether a sidecar takes mutual TLS for the workload: "istio", else "disabled"."""
-    return labels.get(_TLS_MODE, "disabled")
+    return labels.get(_TLS_MODE, unlabelled)
 
 
 def canonical_name(labels: Mapping[str, str], workload: str) -> str:
@@ -41,5 +41,6 @@ def workload_name(meta: ObjectMeta) -> str:
 
 
 def workload_tag(labels: Mapping[str, str], workload: str, namespace: str, cluster: str) -> str:
-    """The workload as Istio writes it into endpoint metadata."""
-    return ";".join((workload, namespace, canonical_name(labels, workload), canonical_revision(labels), cluster))
+    """The workload as Istio writes it into endpoint metadata: no revision where no label tells it."""
+    revision = next((labels[name] for name in _REVISIONS if labels.get(name)), "")
+    return ";".join((workload, namespace, canonical_name(labels, workload), revision, cluster))

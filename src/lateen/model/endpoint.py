@@ -8,6 +8,7 @@ __all__ = ["Endpoint", "Health", "Locality"]
 
 
 class Health(StrEnum):
+    UNKNOWN = "UNKNOWN"  # nobody reports it: counts as healthy
     HEALTHY = "HEALTHY"
     UNHEALTHY = "UNHEALTHY"
     DRAINING = "DRAINING"

@@ -39,6 +39,7 @@ class Client(Struct, frozen=True, kw_only=True, order=True):
 
     namespace: str
     selectors: tuple[Selector, ...] = ()  # DestinationRule workloadSelectors that match
+    gateway: bool = False
 
 
 class OutboundScope(Struct, frozen=True, kw_only=True, order=True):

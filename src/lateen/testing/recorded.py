@@ -33,19 +33,31 @@ def recorded_proxy_node(entry: Mapping[str, Any]) -> Raw:
 
 
 def _object(api: str, kind: str, namespace: str, name: str, *, labels: Mapping[str, str] | None = None, **rest: object) -> Raw:
-    metadata: Raw = {"name": name, "labels": dict(labels or {}), "creationTimestamp": "2025-01-01T00:00:00Z", "uid": f"{kind}-{namespace}-{name}"}
+    metadata: Raw = {
+        "name": name,
+        "labels": dict(labels or {}),
+        "creationTimestamp": "2025-01-01T00:00:00Z",
+        "uid": f"{kind}-{namespace}-{name}",
+    }
     if namespace:
         metadata["namespace"] = namespace
     return {"apiVersion": api, "kind": kind, "metadata": metadata, **rest}
 
 
 def _kubernetes() -> Raw:
-    spec = {"clusterIP": "10.96.0.1", "clusterIPs": ["10.96.0.1"], "ports": [{"name": "https", "port": 443, "targetPort": 6443, "protocol": "TCP"}]}
+    spec = {
+        "clusterIP": "10.96.0.1",
+        "clusterIPs": ["10.96.0.1"],
+        "ports": [{"name": "https", "port": 443, "targetPort": 6443, "protocol": "TCP"}],
+    }
     return _object("v1", "Service", "default", "kubernetes", spec=spec)
 
 
 def _ports(service: Mapping[str, Any]) -> list[Raw]:
-    return [{"name": one["name"], "port": one["port"], "targetPort": one.get("targetPort", one["port"]), "protocol": "TCP"} for one in service["ports"]]
+    return [
+        {"name": one["name"], "port": one["port"], "targetPort": one.get("targetPort", one["port"]), "protocol": "TCP"}
+        for one in service["ports"]
+    ]
 
 
 def _service(service: Mapping[str, Any], address: str) -> Raw:

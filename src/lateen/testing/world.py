@@ -13,6 +13,7 @@ from lateen.api.meshconfig import MeshConfig
 from lateen.api.meta import Key
 from lateen.compile.world import build_world
 from lateen.graph import Commit, Graph
+from lateen.graph.failure import FAILED
 from lateen.model.frame import Snapshot
 from lateen.model.mesh import Settings
 from lateen.model.scope import Proxy
@@ -62,8 +63,12 @@ class MemoryWorld:
         self.world.proxies.set(proxy.id, proxy)
 
     def commit(self) -> Commit:
-        """Compile what was staged."""
-        return self.graph.commit()
+        """Compile what was staged; AssertionError when a function of the graph raised."""
+        commit = self.graph.commit()
+        failed = [one.message for problems in self.graph.problems().values() for one in problems if one.code == FAILED]
+        if failed:
+            raise AssertionError("; ".join(failed))
+        return commit
 
     def snapshot(self, proxy: Proxy) -> Snapshot:
         """A proxy's frames; it is connected and everything staged is committed first."""
@@ -90,7 +95,9 @@ class MemoryWorld:
             self.ignored.append(key)
 
 
-def compile_yaml(text: str, proxy: Proxy, settings: Settings | None = None, mesh: MeshConfig | None = None) -> dict[str, dict[str, Message]]:
+def compile_yaml(
+    text: str, proxy: Proxy, settings: Settings | None = None, mesh: MeshConfig | None = None
+) -> dict[str, dict[str, Message]]:
     """What `proxy` would be sent in a world of the objects of `text`; ValueError where one of them cannot be read."""
     world = MemoryWorld(settings, mesh)
     world.load(text)

@@ -8,7 +8,12 @@ from lateen.model.endpoint import Endpoint
 
 __all__ = ["build_load_assignment"]
 
-_HEALTH = {"HEALTHY": health_check_pb2.HEALTHY, "UNHEALTHY": health_check_pb2.UNHEALTHY, "DRAINING": health_check_pb2.DRAINING}
+_HEALTH = {
+    "UNKNOWN": health_check_pb2.UNKNOWN,
+    "HEALTHY": health_check_pb2.HEALTHY,
+    "UNHEALTHY": health_check_pb2.UNHEALTHY,
+    "DRAINING": health_check_pb2.DRAINING,
+}
 _UNIX = "unix://"
 
 

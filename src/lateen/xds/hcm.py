@@ -17,7 +17,7 @@ from lateen.xds.values import set_duration
 __all__ = ["build_http"]
 
 _SAMPLING = 1.0  # percent of requests that are traced when the client does not decide
-_DRY_RUN = ("allow_policy", "deny_policy")
+_DRY_RUN = ("allow", "deny")
 _RBAC = "envoy.filters.http.rbac"
 
 
@@ -79,7 +79,7 @@ def _set_tracing(hcm: pb.HttpConnectionManager) -> None:
     tracing.client_sampling.value, tracing.random_sampling.value, tracing.overall_sampling.value = 100.0, _SAMPLING, 100.0
     for policy in _DRY_RUN:
         for suffix, field in (("name", "effective_policy_id"), ("result", "engine_result")):
-            tag = custom_tag_pb2.CustomTag(tag=f"istio.authorization.dry_run.{policy}.{suffix}")
+            tag = custom_tag_pb2.CustomTag(tag=f"istio.authorization.dry_run.{policy}_policy.{suffix}")
             tag.metadata.kind.request.SetInParent()
             tag.metadata.metadata_key.key = _RBAC
             tag.metadata.metadata_key.path.add(key=f"istio_dry_run_{policy}_shadow_{field}")

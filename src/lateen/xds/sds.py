@@ -8,12 +8,13 @@ __all__ = ["from_agent", "sds_secret"]
 
 _V3 = 2
 _GRPC = 2
+_OWN = ("default", "ROOTCA")  # the workload's own certificate and the mesh's root
 
 
 def sds_secret(name: str) -> secret_pb2.SdsSecretConfig:
-    """The secret `name`: kubernetes://..., file-cert:..., file-root:..."""
+    """The secret `name`: kubernetes://..., file-cert:..., file-root:..., or the workload's own"""
     if not name.startswith("kubernetes://"):
-        return from_agent(name, wait_for_ever=False)
+        return from_agent(name, wait_for_ever=name in _OWN)
     config = secret_pb2.SdsSecretConfig(name=name)
     config.sds_config.ads.SetInParent()
     config.sds_config.resource_api_version = _V3
