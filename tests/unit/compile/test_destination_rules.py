@@ -37,7 +37,7 @@ def test_the_clients_namespace_comes_before_the_services_and_the_root() -> None:
 
 
 def test_a_rule_that_is_not_exported_counts_only_at_home() -> None:
-    """exportTo "." of the service's namespace hides it from other clients."""
+    """ExportTo "." of the service's namespace hides it from other clients."""
     own = rule("s", "default", "{host: reviews, exportTo: ['.']}")
     assert chosen(own) == ["s"]
     assert chosen(own, namespace="other") == []
@@ -52,14 +52,19 @@ def test_the_most_specific_host_wins_inside_a_namespace() -> None:
 
 def test_a_rule_with_a_selector_counts_for_matching_clients_only() -> None:
     """And for those it comes before the rules without one."""
-    plain, picky = rule("p", "default", "{host: reviews}"), rule("s", "default", "{host: reviews, workloadSelector: {matchLabels: {app: x}}}")
+    plain, picky = (
+        rule("p", "default", "{host: reviews}"),
+        rule("s", "default", "{host: reviews, workloadSelector: {matchLabels: {app: x}}}"),
+    )
     assert chosen(plain, picky) == ["p"]
     assert chosen(plain, picky, selectors=((("app", "x"),),)) == ["s"]
 
 
 def test_rules_of_one_host_are_merged_oldest_first() -> None:
     """Subsets are united, the first policy counts whole, a subset named twice is the older's."""
-    old = rule("a", "default", "{host: reviews, trafficPolicy: {loadBalancer: {simple: RANDOM}}, subsets: [{name: v1, labels: {version: v1}}]}")
+    old = rule(
+        "a", "default", "{host: reviews, trafficPolicy: {loadBalancer: {simple: RANDOM}}, subsets: [{name: v1, labels: {version: v1}}]}"
+    )
     new = rule(
         "b",
         "default",
@@ -110,7 +115,9 @@ def test_a_subset_overrides_field_by_field() -> None:
 
 def test_zero_means_the_default_and_least_request_is_the_default_balancer() -> None:
     """Istio's API cannot say zero connections."""
-    policy = policy_for(merge_rules([rule("a", "default", "{host: reviews, trafficPolicy: {connectionPool: {tcp: {maxConnections: 0}}}}")]), "", 80)
+    policy = policy_for(
+        merge_rules([rule("a", "default", "{host: reviews, trafficPolicy: {connectionPool: {tcp: {maxConnections: 0}}}}")]), "", 80
+    )
     assert plan_breaker(policy).connections == 2**32 - 1
     assert plan_load_balancer(None).policy == "LEAST_REQUEST"
 

@@ -82,7 +82,13 @@ def chains(plan: ListenerPlan) -> list[tuple[str, str, bool]]:
         (
             Protocol.AUTO,
             MtlsMode.PERMISSIVE,
-            [("tls", "http", True), ("raw_buffer", "http", False), ("tls", "tcp", True), ("raw_buffer", "tcp", False), ("tls", "tcp", False)],
+            [
+                ("tls", "http", True),
+                ("raw_buffer", "http", False),
+                ("tls", "tcp", True),
+                ("raw_buffer", "tcp", False),
+                ("tls", "tcp", False),
+            ],
         ),
     ],
 )

@@ -148,7 +148,9 @@ def test_a_fault_counts_in_millionths() -> None:
 
 def test_the_authority_header_replaces_the_host() -> None:
     """`:authority` in set becomes a host rewrite; a rewrite's authority wins over it."""
-    spec = "spec: {hosts: [reviews], http: [{headers: {request: {set: {':authority': a, x-b: b}}}, route: [{destination: {host: reviews}}]}]}"
+    spec = (
+        "spec: {hosts: [reviews], http: [{headers: {request: {set: {':authority': a, x-b: b}}}, route: [{destination: {host: reviews}}]}]}"
+    )
     (route,) = plan(spec)
     assert (route.authority, route.headers.request) == ("a", (("x-b", "b", True),))
     (route,) = plan(spec.replace("headers: {", "rewrite: {authority: c}, headers: {", 1))

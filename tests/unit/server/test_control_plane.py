@@ -149,5 +149,3 @@ async def _rejections(api: RunningApi) -> AsyncIterator[list[dict[str, Any]]]:
     async for event in api.client.watch(VS, namespace="default"):
         status: Any = event.object.get("status") or {}
         yield [one for one in status.get("conditions", []) if one["type"] == "Rejected"]
-
-
