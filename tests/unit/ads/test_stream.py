@@ -10,7 +10,7 @@ def frame(type_url: str, name: str, version: str = "1") -> Frame:
 
 
 def snapshot(**resources: tuple[str, ...]) -> Snapshot:
-    """snapshot(cds=("a", "b@2")): name, optionally @version."""
+    """Resources by type, each as its name or as name@version."""
     urls = {"cds": CDS, "eds": EDS, "lds": LDS, "rds": RDS}
     out: dict[str, dict[str, Frame]] = {url: {} for url in urls.values()}
     for short, entries in resources.items():

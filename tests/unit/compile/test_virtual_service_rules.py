@@ -120,7 +120,8 @@ def test_zero_attempts_switch_retries_off() -> None:
 
 def test_numbers_in_retry_on_are_status_codes() -> None:
     """And Envoy must be told to look at them."""
-    spec = "spec: {hosts: [reviews], http: [{retries: {attempts: 3, retryOn: '5xx,418', perTryTimeout: 2s}, route: [{destination: {host: reviews}}]}]}"
+    retries = "retries: {attempts: 3, retryOn: '5xx,418', perTryTimeout: 2s}"
+    spec = f"spec: {{hosts: [reviews], http: [{{{retries}, route: [{{destination: {{host: reviews}}}}]}}]}}"
     retry = plan(spec)[0].retry
     assert retry is not None
     assert (retry.retry_on, retry.status_codes, retry.per_try_timeout) == ("5xx,retriable-status-codes", (418,), 2_000_000_000)
@@ -169,7 +170,8 @@ def test_the_delegate_wins_and_the_root_fills_what_it_leaves_out() -> None:
     """Root: timeout and retries off; delegate: its own timeout. Names are joined, matches combined."""
     delegate = (
         "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: team, namespace: other}\n"
-        "spec: {http: [{name: leaf, timeout: 1s, match: [{uri: {prefix: /a/b}}, {uri: {prefix: /z}}], route: [{destination: {host: reviews}}]}]}"
+        "spec: {http: [{name: leaf, timeout: 1s, match: [{uri: {prefix: /a/b}}, {uri: {prefix: /z}}], "
+        "route: [{destination: {host: reviews}}]}]}"
     )
     root = (
         "spec: {hosts: [reviews], http: [{name: root, timeout: 5s, retries: {attempts: 0}, match: [{uri: {prefix: /a}}], "

@@ -122,7 +122,7 @@ def test_a_refusal_is_told_on_the_object_and_taken_back_when_mended(tmp_path: Pa
         await settle(client)
         await api.client.create(VS, route_to("web", "v1"))
         await client.next(refuse="no such thing")
-        refused = await until(_rejections(api), lambda found: bool(found))
+        refused = await until(_rejections(api), bool)
         assert refused[0]["status"] == "True"
         assert "no such thing" in refused[0]["message"]
         assert "client-0.default" in refused[0]["message"]
