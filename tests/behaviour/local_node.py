@@ -10,6 +10,8 @@ from pathlib import Path
 
 import uvloop
 
+from lateen.ca.signer import Signer
+from lateen.ca.spiffe import Identity
 from lateen.kube.records import Ref
 from lateen.local.admission import LocalAdmission
 from lateen.local.deployments import Controllers
@@ -17,9 +19,16 @@ from lateen.local.images import Images
 from lateen.local.mounts import View, needed_trees
 from lateen.local.namespaces import NodeNetwork
 from lateen.local.node import Node, NodeFolders
+from lateen.local.sidecars import Sidecars
 from lateen.local.spawner import Spawner
 from lateen.local.userns import NodeContext, run_node
+from lateen.model.mesh import Settings
+from lateen.runtime.clock import SystemClock
+from lateen.server.app import ControlPlane, Doors
+from lateen.server.rootca import ControlPlaneIdentity, load_or_create_root
+from lateen.sources.kubeclient import KubeClient
 from lateen.testing.kubeapi import RunningApi, kube_api
+from lateen.xds.bootstrapclusters import Tcp
 
 TOOL = next(path for path in ("/usr/sbin/iptables-restore", "/usr/sbin/nft") if Path(path).exists())
 
@@ -44,15 +53,29 @@ async def serve(context: NodeContext, run: Path) -> None:
     async with kube_api(run, admission=LocalAdmission(labels), node=backend) as api:
         running.append(api)
         images = Images({"example.com/sleeper": ("/bin/sleep", "1000")})
-        node = backend.node = Node(api.client, network, folders, images=images)
+        plane, sidecars = control_plane(api.client, run, str(network.gateway)) if "sidecars" in sys.argv else (None, None)
+        node = backend.node = Node(api.client, network, folders, images=images, sidecar=sidecars)
         controllers = Controllers(api.client)
-        await asyncio.gather(controllers.start(), node.start())
+        await asyncio.gather(controllers.start(), node.start(), *([plane.start()] if plane else []))
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         await ended.wait()
         await controllers.stop()
         await node.stop()
+        if plane:
+            await plane.stop()
     spawner.stop()
+
+
+def control_plane(client: KubeClient, run: Path, gateway: str) -> tuple[ControlPlane, Sidecars]:
+    """The control plane, and what makes the pods' sidecars."""
+    clock, settings = SystemClock(), Settings()
+    signer = Signer(load_or_create_root(run / "ca", settings.trust_domain, clock))
+    identity = Identity(settings.trust_domain, "istio-system", "istiod")
+    doors = Doors(secure=f"{gateway}:15012", identity=ControlPlaneIdentity(signer, identity, clock))
+    plane = ControlPlane(client, settings, doors, clock)
+    xds = Tcp(gateway, 15012, "istiod.istio-system.svc")
+    return plane, Sidecars(xds=xds, signer=signer, watch_names=plane.distributor.watch_names, clock=clock)
 
 
 class Backend:

@@ -183,11 +183,10 @@ def _load_rules(pod: MakePod) -> None:
 
 def _own_folders(pod: MakePod) -> None:
     syscalls.remount(Path("/"), read_only=False, recursive=False)
-    mounts.regrow(Path("/tmp"), 0o1777)  # noqa: S108  (the pod's own)
     mounts.regrow(Path("/run"))
-    for folder in (Path("/dev/shm"), Path("/var/tmp")):  # noqa: S108  (the pod's own)
+    for folder in mounts.EVERYBODYS:
         if folder.is_dir():
-            syscalls.mount("lateen-folder", folder, "tmpfs", "mode=1777")
+            mounts.regrow(folder, 0o1777)
     own = Path("/run/lateen-pod")
     own.mkdir()
     for path, text in pod.files.items():

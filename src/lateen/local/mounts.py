@@ -16,10 +16,11 @@ from msgspec import Struct
 
 from lateen.local import syscalls
 
-__all__ = ["Exposed", "View", "add_volume", "build_root", "needed_trees", "regrow", "unreadable"]
+__all__ = ["EVERYBODYS", "Exposed", "View", "add_volume", "build_root", "needed_trees", "regrow", "unreadable"]
 
 # Users' own, or made anew for each pod.
 _LEFT_OUT = frozenset({"home", "lost+found", "proc", "root", "run", "tmp"})
+EVERYBODYS = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"))  # noqa: S108  (each pod's own)
 _MOST_ENTRIES = 5000
 _MOST_LINKS = 40
 
@@ -63,6 +64,23 @@ def unreadable(paths: Iterable[Path]) -> list[Path]:
 def build_root(view: View, stage: Path) -> None:
     """Make the root that every pod's is a copy of, at `stage`, and move into it."""
     syscalls.mount("lateen-root", stage, "tmpfs", "mode=0755,size=64m")
+    _show_machine(stage)
+    for folder in EVERYBODYS:
+        if _under(stage, folder).is_dir():
+            syscalls.mount("lateen-folder", _under(stage, folder), "tmpfs", "mode=1777,size=1m")
+    for exposed in view.exposed:
+        _expose(stage, exposed)
+    for path in view.hidden:
+        covered = _under(stage, Path(path).resolve())
+        if covered.is_dir():
+            syscalls.mount("lateen-hidden", covered, "tmpfs", "mode=0,size=4k")
+            syscalls.remount(covered, read_only=True)
+    syscalls.remount(stage, read_only=True, recursive=False)
+    syscalls.pivot(stage)
+
+
+def _show_machine(stage: Path) -> None:
+    """The machine's top folders, read-only but for devices, and empty ones in place of users' own."""
     for entry in sorted(Path("/").iterdir()):
         if entry.name in _LEFT_OUT:
             continue
@@ -73,15 +91,6 @@ def build_root(view: View, stage: Path) -> None:
     for name in ("home", "root", "run", "tmp"):
         (stage / name).mkdir()
     _bind(Path("/proc"), stage / "proc", writable=True)
-    for exposed in view.exposed:
-        _expose(stage, exposed)
-    for path in view.hidden:
-        covered = _under(stage, Path(path).resolve())
-        if covered.is_dir():
-            syscalls.mount("lateen-hidden", covered, "tmpfs", "mode=0,size=4k")
-            syscalls.remount(covered, read_only=True)
-    syscalls.remount(stage, read_only=True, recursive=False)
-    syscalls.pivot(stage)
 
 
 def _under(stage: Path, path: Path) -> Path:

@@ -39,7 +39,6 @@ __all__ = ["SIDECAR", "PodRunner", "PodServices", "Runner", "SidecarFactory", "S
 SIDECAR = "istio-proxy"
 _POD = info_of("Pod")
 _RETRY_SECONDS = 2.0
-_SIDECAR_SECONDS = 600.0
 
 
 class Runner(Protocol):
@@ -248,9 +247,8 @@ class PodRunner:
             )
         self.runners[container.name] = runner
         task = self._run(runner)
-        async with asyncio.timeout(_SIDECAR_SECONDS):
-            while not task.done() and not (runner.started and (runner.ready or container.name != SIDECAR)):
-                await self._next_change()
+        while not task.done() and not (runner.started and (runner.ready or container.name != SIDECAR)):
+            await self._next_change()
 
     async def _initialize(self, container: Container) -> bool:
         policy = "Never" if self._pod.spec.restart_policy == "Never" else "OnFailure"
