@@ -16,6 +16,7 @@ from typing import Any
 
 import uvloop
 
+from lateen.local import syscalls
 from lateen.local.mounts import Exposed, View, needed_trees
 from lateen.local.namespaces import NetNS, NodeNetwork
 from lateen.local.publish import Publication, Relay
@@ -192,6 +193,33 @@ async def private_home(context: NodeContext) -> Any:
     }
 
 
+async def private_folders(context: NodeContext) -> Any:
+    """Private folders of the machine on the way to a needed tree: here under /srv and in everybody's folders."""
+    programs = []
+    for folder in (Path("/srv"), Path("/var/tmp"), Path("/dev/shm")):
+        syscalls.mount("test", folder, "tmpfs")  # in this node's namespaces only
+        tree = folder / "private" / "tree"
+        programs.append(tree / "program")
+        await asyncio.to_thread(_make_program, programs[-1])
+    node = await Node(context, exposed=tuple(Exposed(path=str(each.parent)) for each in programs)).start()
+    pod = await node.network.add_pod("default", "one")
+    return {
+        "programs": [await node.output(pod, [str(each)], PROXY) for each in programs],
+        "seen": [await node.output(pod, ["ls", str(each.parents[1])], PROXY) for each in programs],
+        "shared": [await node.output(pod, ["ls", str(each.parents[2])], PROXY) for each in programs[1:]],
+    }
+
+
+def _make_program(program: Path) -> None:
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\necho ran as $(id -u)\n")
+    program.chmod(0o755)
+    private = program.parents[1]
+    (private / "secret").write_text("secret")
+    (private.parent / "others").write_text("of other users of the machine")
+    private.chmod(0o700)
+
+
 async def interception(context: NodeContext) -> Any:
     """Where connections of apps and of the proxy arrive, and DNS."""
     node = await Node(context, tool=ARGUMENT).start()
@@ -266,7 +294,7 @@ async def removal(context: NodeContext) -> Any:
     """Nothing of a pod is left, whatever its programs tried; signals and exit codes are told."""
     node = await Node(context).start()
     pod = await node.network.add_pod("default", "one")
-    ended, reader = await node.program(pod, ["sh", "-c", "exit 3"])
+    ended, reader = await node.program(pod, ["sh", "-c", "sleep 1234 & exit 3"])
     os.close(reader)
     stray, reader = await node.program(pod, ["sh", "-c", "setsid sleep 1000 & setsid sleep 1000 & echo; exec sleep 1000"])
     os.read(reader, 1)
@@ -274,6 +302,7 @@ async def removal(context: NodeContext) -> Any:
     gentle = await pod.popen(["sleep", "1000"], env=ENV, user=APP)
     await gentle.terminate()
     codes = [await ended.wait(), await gentle.wait()]
+    orphans = await asyncio.to_thread(lambda: [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")])
     await gentle.terminate()  # long gone
     during = sorted(name for _, name in socket.if_nameindex())
     await node.network.remove_pod(pod)
@@ -282,6 +311,7 @@ async def removal(context: NodeContext) -> Any:
     commands = await asyncio.to_thread(lambda: [path.read_text() for path in Path("/proc").glob("[0-9]*/comm")])
     return {
         "codes": codes,
+        "orphans": orphans.count(b"sleep\x001234\x00"),
         "during": during,
         "sleeping": commands.count("sleep\n"),
         "addresses": [pod.address, again.address],
