@@ -78,7 +78,7 @@ class Agent:
         self._draining = False
 
     async def start(self) -> None:
-        """Open the doors and begin; the rest goes on by itself, `on_state` tells how. OSError when a port is taken: call `stop` even then."""
+        """Open the doors and begin; the rest follows, `on_state` tells how. OSError when a port is taken; call `stop` even then."""
         self._prepare_directory()
         self._tell(ready=False, reason="starting")
         ports = self._plan.ports

@@ -7,7 +7,7 @@ a socket and so a port of its own, and only an answer to that very query is pass
 import asyncio
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from dnslib import DNSError
 
@@ -48,24 +48,26 @@ class DnsServer:
         self._forwarded: set[asyncio.Task[None]] = set()
         self._connections: set[asyncio.Task[None]] = set()
         self._datagrams: asyncio.DatagramTransport | None = None
+        self._datagrams_closed = asyncio.Event()
         self._streams: asyncio.Server | None = None
 
     async def start(self) -> None:
         """Begin to answer."""
         udp, tcp = self._sockets
         loop = asyncio.get_running_loop()
-        self._datagrams, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), sock=udp)
+        self._datagrams, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self._on_datagram, self._datagrams_closed), sock=udp)
         self._streams = await asyncio.start_server(self._connected, sock=tcp)
 
     async def stop(self) -> None:
         """Close the sockets and give up what is under way."""
         if self._datagrams is not None:
             self._datagrams.close()
+            await self._datagrams_closed.wait()
         if self._streams is not None:
             self._streams.close()
         await tasks.cancel_all(*self._forwarded, *self._connections)
 
-    def on_datagram(self, query: bytes, sender: object) -> None:
+    def _on_datagram(self, query: bytes, sender: object) -> None:
         """A UDP query: answered at once, or forwarded meanwhile."""
         self.counters.requests += 1
         result = answer(query, self.table, self._client, udp=True)
@@ -125,11 +127,15 @@ class DnsServer:
 
 
 class _Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, server: DnsServer) -> None:
-        self._server = server
+    def __init__(self, received: Callable[[bytes, object], None], closed: asyncio.Event) -> None:
+        self._received = received
+        self._closed = closed
 
     def datagram_received(self, data: bytes, addr: object) -> None:
-        self._server.on_datagram(data, addr)
+        self._received(data, addr)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closed.set()
 
 
 class _Exchange(asyncio.DatagramProtocol):
