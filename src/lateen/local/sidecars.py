@@ -36,6 +36,7 @@ __all__ = ["Sidecar", "Sidecars", "WatchNames"]
 
 _SEEN_AT = "/etc/istio/proxy"
 _USER = User(uid=1337, gid=1337)
+_OWNER = (_USER.uid, _USER.gid)  # the interception rules let the proxy's own sockets pass
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 
 # Calls back with the names that a namespace sees, now and at each change, until the function it returned is called.
@@ -126,10 +127,10 @@ class _Inside:
         self.process: Process | None = None
 
     async def listen_tcp(self, host: str, port: int) -> socket.socket:
-        return self._sandbox.socket(bind=(host, port), listen=128)
+        return self._sandbox.socket(bind=(host, port), listen=128, owner=_OWNER)
 
     async def listen_udp(self, host: str, port: int) -> socket.socket:
-        return self._sandbox.socket(kind=socket.SOCK_DGRAM, bind=(host, port))
+        return self._sandbox.socket(kind=socket.SOCK_DGRAM, bind=(host, port), owner=_OWNER)
 
     async def connect(self, host: str, port: int) -> socket.socket:
         made = self._sandbox.socket()
