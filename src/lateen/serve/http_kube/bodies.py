@@ -85,10 +85,10 @@ def _checked(target: Target, value: object, body: bytes) -> JsonObject:
         raise _unrecognized(target, "couldn't get version/kind; the body must be an object", body)
     if not value.get("kind") and is_custom(info):
         raise _unrecognized(target, f"Object 'Kind' is missing in '{body[:200].decode('utf-8', 'replace')}'", body)
-    kind, given = value.get("kind") or info.kind, value.get("apiVersion") or version
+    kind, given = str(value.get("kind") or info.kind), str(value.get("apiVersion") or version)
     if kind != info.kind and is_custom(info):
         name = str(section(value, "metadata").get("name", ""))
-        wrong = msgspec.structs.replace(info, kind=str(kind))
+        wrong = msgspec.structs.replace(info, kind=kind)
         raise invalid(wrong, name, [Cause("FieldValueInvalid", "kind", f'Invalid value: "{kind}": must be {info.kind}')])
     if kind != info.kind:
         raise bad_request(
