@@ -38,7 +38,7 @@ class SqliteFile:
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=5)
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=0.5)
             self._open()
         except (sqlite3.DatabaseError, OSError) as failure:
             raise StoreError(

@@ -58,10 +58,21 @@ PATHS = st.sampled_from(
         "/api//v1/%2e%2e/x",
     ]
 )
-PARAMETER_NAMES = (
-    "labelSelector fieldSelector limit continue resourceVersion resourceVersionMatch dryRun force fieldManager fieldValidation"
-    " gracePeriodSeconds propagationPolicy tailLines"
-).split()
+PARAMETER_NAMES = [
+    "labelSelector",
+    "fieldSelector",
+    "limit",
+    "continue",
+    "resourceVersion",
+    "resourceVersionMatch",
+    "dryRun",
+    "force",
+    "fieldManager",
+    "fieldValidation",
+    "gracePeriodSeconds",
+    "propagationPolicy",
+    "tailLines",
+]
 VALUES = ["", "0", "1", "-1", "All", "a=b", "a in (b)", "!", "metadata.name=a", "9" * 30, "Exact", "Strict", "true", "\x00", "ü"]
 PARAMETERS = st.dictionaries(st.sampled_from(PARAMETER_NAMES), st.sampled_from(VALUES), max_size=3)
 MEDIA = st.sampled_from(
