@@ -250,6 +250,23 @@ async def interception(context: NodeContext) -> Any:
     }
 
 
+async def tproxy(context: NodeContext) -> Any:
+    """A connection to a pod with TPROXY: who called, and whom, as the sidecar sees it."""
+    node = await Node(context, tool=ARGUMENT).start()
+    pod = await node.network.add_pod("default", "meshed", rules=Settings(mode="TPROXY"))
+    plain = await node.network.add_pod("default", "plain")
+    sidecar = pod.socket(owner=(1337, 1337))
+    sidecar.setsockopt(socket.SOL_IP, 19, 1)  # IP_TRANSPARENT
+    sidecar.bind(("0.0.0.0", 15006))
+    sidecar.listen(8)
+    calling = asyncio.ensure_future(node.python(plain, CALL, pod.address, "9080"))
+    connection, client = await asyncio.wait_for(asyncio.get_running_loop().sock_accept(sidecar), 10)
+    wanted = connection.getsockname()
+    await asyncio.get_running_loop().sock_sendall(connection, b"hello")
+    connection.close()
+    return {"client": client[0], "wanted": wanted, "said": await calling, "pods": [pod.address, plain.address]}
+
+
 async def published(context: NodeContext) -> Any:
     """Relays connections of the host to a pod; ends when told to."""
     node = await Node(context).start()

@@ -159,6 +159,14 @@ def test_traffic_is_intercepted(scenario: Scenario, tool: str) -> None:
     }
 
 
+@pytest.mark.parametrize("tool", ["iptables", "nft"])
+def test_tproxy_keeps_the_callers_address(scenario: Scenario, tool: str) -> None:
+    """With TPROXY the sidecar accepts on the address that was called and sees the caller's."""
+    seen = scenario("tproxy", tool)
+    pod, plain = seen["pods"]
+    assert (seen["client"], seen["wanted"], seen["said"]) == (plain, [pod, 9080], "hello")
+
+
 def test_a_published_port_is_reached_from_the_host(start: Start) -> None:
     """A socket opened on the host before the node was isolated leads to a pod; SIGTERM ends the node in order."""
     process = start("published")

