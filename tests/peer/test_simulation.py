@@ -74,7 +74,7 @@ def proxy_of(case: dict[str, Any]) -> Proxy:
     return Proxy(
         id="case",
         kind=proxy["type"],
-        namespace=proxy["namespace"],
+        namespace=proxy["metadata"].get("NAMESPACE", proxy["namespace"]),
         name="app",
         addresses=tuple(proxy["ipAddresses"]),
         labels=canonical(proxy["labels"]),

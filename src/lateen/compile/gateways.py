@@ -14,7 +14,9 @@ from lateen.model.scope import ServiceInstance
 from lateen.model.service import Protocol
 from lateen.util.problem import Problem
 
-__all__ = ["merge_gateways"]
+__all__ = ["merge_gateways", "services_of_gateway"]
+
+_SERVICES = "internal.istio.io/gateway-service"  # written by whoever made the Gateway for certain Services
 
 _PROTOCOLS = {protocol.value: protocol for protocol in Protocol}
 
@@ -29,15 +31,17 @@ def merge_gateways(
     gateways: Iterable[Gateway], instances: Iterable[ServiceInstance]
 ) -> tuple[tuple[GatewayPort, ...], tuple[Problem, ...]]:
     """The ports of a proxy. `instances` are the Services in front of it: they map a server's port to the one listened on."""
-    targets = _targets(instances)
+    instances = tuple(instances)
     ports: dict[tuple[int, str], list[MergedServer]] = {}
     problems: list[Problem] = []
     for gateway in sorted(gateways, key=lambda g: (g.metadata.creation_timestamp, g.metadata.name, g.metadata.namespace)):
+        services = services_of_gateway(gateway)
+        targets = _targets(one for one in instances if not services or one.service.hostname in services)
         for position, server in enumerate(gateway.spec.servers):
             merged = _server(gateway, server)
             if merged is None:
                 continue
-            for listen in targets.get(merged.number, (merged.number,)):
+            for listen in targets.get(merged.number, () if services else (merged.number,)):
                 present = ports.setdefault((listen, server.bind), [])
                 why = _misfit(merged, present)
                 if why:
@@ -46,6 +50,11 @@ def merge_gateways(
                     present.append(merged)
     plans = (GatewayPort(listen=listen, bind=bind, servers=tuple(servers)) for (listen, bind), servers in sorted(ports.items()) if servers)
     return tuple(plans), tuple(problems)
+
+
+def services_of_gateway(gateway: Gateway) -> tuple[str, ...]:
+    """Host names of the Services that alone decide which proxies serve it, and on which ports; () where labels select the proxies."""
+    return tuple(filter(None, gateway.metadata.annotations.get(_SERVICES, "").split(",")))
 
 
 def _targets(instances: Iterable[ServiceInstance]) -> Mapping[int, tuple[int, ...]]:

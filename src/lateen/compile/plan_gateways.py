@@ -47,6 +47,7 @@ def plan_gateway_listener(port: GatewayPort, context: GatewayContext) -> Listene
     else:
         for server in port.servers:
             chains += _server_chains(name, port, server, context)
+        chains = list({chain.match: chain for chain in reversed(chains)}.values())[::-1]  # of equal matches the first counts
         chains.sort(key=lambda chain: not isinstance(chain.application, HttpPlan))
     if not chains:
         return None

@@ -58,7 +58,10 @@ class _Port(Struct, frozen=True, kw_only=True):
 
 def plan_inbound(instances: Iterable[ServiceInstance], authn: Authn, settings: InboundSettings) -> ListenerPlan:
     """The listener `virtualInbound`."""
-    ports = [_other_ports(authn, settings), *(_service_port(one, authn, settings) for one in _by_target_port(instances))]
+    served = _by_target_port(instances)
+    known = {one.target_port for one in served}
+    others = [_other_port(port, mode, settings) for port, mode in authn.ports.items() if port not in known]
+    ports = [_other_port(0, authn.mode, settings), *others, *(_service_port(one, authn, settings) for one in served)]
     chains = [_black_hole(settings)]
     for port in ports:
         chains += _chains(port, settings)
@@ -102,12 +105,13 @@ def _service_port(instance: ServiceInstance, authn: Authn, settings: InboundSett
     )
 
 
-def _other_ports(authn: Authn, settings: InboundSettings) -> _Port:
+def _other_port(number: int, mode: MtlsMode, settings: InboundSettings) -> _Port:
+    """A port that no service has; 0 for all of them."""
     routes = InboundRoutes(cluster=INBOUND_PASSTHROUGH, port=0, operation=":0/*")
     return _Port(
-        number=0,
+        number=number,
         protocol=Protocol.AUTO,
-        mode=authn.mode,
+        mode=mode,
         http_name="virtualInbound-catchall-http",
         tcp_name="virtualInbound",
         http=HttpPlan(

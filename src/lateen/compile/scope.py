@@ -8,13 +8,17 @@ from typing import NamedTuple
 
 from lateen.api.meta import Key
 from lateen.compile.base import Base
+from lateen.compile.gateways import services_of_gateway
 from lateen.graph import Collection, Graph, Read
 from lateen.model.scope import Client, GatewayScope, InboundScope, OutboundScope, Proxy, Selector, ServiceInstance
-from lateen.model.service import Port
+from lateen.model.service import Port, Service
 from lateen.util.problem import Problems
 from lateen.util.selectors import canonical, matches
 
 __all__ = ["ScopeSet", "Scopes"]
+
+# A label of Services: the Service in front of a gateway does not decide on which ports the gateway listens.
+_TRANSLATED = ("experimental.istio.io/disable-gateway-port-translation", "true")
 
 
 class ScopeSet(NamedTuple):
@@ -50,28 +54,45 @@ class Scopes:
         client = Client(namespace=proxy.namespace, selectors=_matching(rules, labels), gateway=proxy.kind == "router")
         instances = self._instances(read, proxy, labels)
         if proxy.kind == "router":
-            gateways = tuple(sorted(self._gateways(read, labels)))
+            gateways = tuple(sorted(self._gateways(read, labels, instances)))
             return ScopeSet("router", gateway=(GatewayScope(client=client, gateways=gateways, instances=instances),)), ()
         outbound = OutboundScope(client=client, selectors=_matching(sources, labels))
         inbound = InboundScope(namespace=proxy.namespace, selectors=_matching(policies, labels), instances=instances)
         return ScopeSet("sidecar", (outbound,), (inbound,)), ()
 
-    def _gateways(self, read: Read, labels: Mapping[str, str]) -> Iterable[Key]:
+    def _gateways(self, read: Read, labels: Mapping[str, str], instances: tuple[ServiceInstance, ...]) -> Iterable[Key]:
+        """Those that select the proxy by its labels, or name a service that it is behind."""
+        hosts = {instance.service.hostname for instance in instances}
         for key, gateway in read.all(self._base.gateway_objects).items():
-            if matches(canonical(gateway.spec.selector), labels):
+            services = services_of_gateway(gateway)
+            if (not hosts.isdisjoint(services)) if services else matches(canonical(gateway.spec.selector), labels):
                 yield key
 
     def _instances(self, read: Read, proxy: Proxy, labels: Mapping[str, str]) -> tuple[ServiceInstance, ...]:
         """The service ports whose selector takes the proxy in, oldest service first."""
-        services = read.by_index(self._base.services_in, proxy.namespace).values()
-        own = [service for service in services if service.selector and matches(service.selector, labels)]
-        found = []
+        services = read.by_index(self._base.services_in, proxy.namespace)
+        if proxy.kind == "router":
+            services = {key: service for key, service in services.items() if _TRANSLATED not in service.labels}
+        own = [service for service in services.values() if service.selector and matches(service.selector, labels)]
+        found = self._by_address(
+            read, proxy, [service for service in services.values() if service.registry != "Kubernetes" and not service.selector]
+        )
         for service in sorted(own, key=lambda s: (s.creation, s.name)):
             for port in service.ports:
                 target = port.target_port or self._named(read, proxy, port)
                 if target:
                     found.append(ServiceInstance(service=service.key, port=port, target_port=target))
         return tuple(found)
+
+    def _by_address(self, read: Read, proxy: Proxy, services: Iterable[Service]) -> list[ServiceInstance]:
+        """The ports of ServiceEntries that name one of the proxy's addresses as an endpoint."""
+        found: dict[ServiceInstance, None] = {}
+        for service in sorted(services, key=lambda s: (s.creation, s.name)):
+            for endpoint in read.get(self._base.endpoints, service.key) or ():
+                port = service.port(endpoint.service_port)
+                if port is not None and endpoint.address in proxy.addresses:
+                    found[ServiceInstance(service=service.key, port=port, target_port=endpoint.port)] = None
+        return list(found)
 
     def _named(self, read: Read, proxy: Proxy, port: Port) -> int:
         pod = read.get(self._base.pods, Key("Pod", proxy.namespace, proxy.name))

@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 
@@ -10,10 +10,10 @@ from lateen.simulate.call import Call
 
 __all__ = ["Seen", "find_chains", "find_listener", "seen_by"]
 
-Listener = listener_pb2.Listener
-Chain = listener_components_pb2.FilterChain
-Match = listener_components_pb2.FilterChainMatch
-Predicate = listener_components_pb2.ListenerFilterChainMatchPredicate
+Listener: TypeAlias = listener_pb2.Listener
+Chain: TypeAlias = listener_components_pb2.FilterChain
+Match: TypeAlias = listener_components_pb2.FilterChainMatch
+Predicate: TypeAlias = listener_components_pb2.ListenerFilterChainMatchPredicate
 
 _TLS_INSPECTOR, _HTTP_INSPECTOR = "envoy.filters.listener.tls_inspector", "envoy.filters.listener.http_inspector"
 _INBOUND, _OUTBOUND = "virtualInbound", "virtualOutbound"
@@ -32,7 +32,7 @@ def find_listener(listeners: Mapping[str, Listener], call: Call) -> Listener | N
     """The listener of the address, else of the port, else the one that intercepts everything."""
     if call.mode == "inbound":
         return listeners.get(_INBOUND)
-    by_address = {_address(one): one for one in listeners.values() if one.name not in (_INBOUND, _OUTBOUND)}
+    by_address = {_address(one): one for one in listeners.values()}
     return by_address.get((call.address, call.port)) or by_address.get((_ANY_ADDRESS, call.port)) or listeners.get(_OUTBOUND)
 
 
@@ -46,7 +46,7 @@ def seen_by(listener: Listener, call: Call) -> Seen:
     if call.tls != "plaintext":
         return Seen("tls", call.sni, call.alpn) if _inspects(listener, _TLS_INSPECTOR, call.port) else Seen("raw_buffer", "", "")
     names = {"http": "http/1.1", "http2": "h2c"} if _inspects(listener, _HTTP_INSPECTOR, call.port) else {}
-    return Seen("raw_buffer", "", names.get(call.protocol, ""))
+    return Seen("raw_buffer", call.server_name, names.get(call.protocol, ""))
 
 
 def _inspects(listener: Listener, name: str, port: int) -> bool:

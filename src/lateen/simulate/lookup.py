@@ -1,7 +1,7 @@
 """What would Envoy do with this call? A pure look-up in listeners and routes, step by step as Envoy takes them."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from envoy.config.route.v3 import route_components_pb2, route_pb2
@@ -16,8 +16,8 @@ from lateen.simulate.requests import find_host, find_route, targets_of
 
 __all__ = ["Configuration", "look_up"]
 
-Chain = listener_components_pb2.FilterChain
-Manager = http_connection_manager_pb2.HttpConnectionManager
+Chain: TypeAlias = listener_components_pb2.FilterChain
+Manager: TypeAlias = http_connection_manager_pb2.HttpConnectionManager
 
 _HTTP, _TCP = "envoy.filters.network.http_connection_manager", "envoy.filters.network.tcp_proxy"
 

@@ -1,6 +1,7 @@
 """Which virtual host and route take a request, in Envoy's order."""
 
 from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 from urllib.parse import parse_qsl
 
 import re2
@@ -12,9 +13,9 @@ from lateen.simulate.call import Call
 
 __all__ = ["find_host", "find_route", "targets_of"]
 
-Host = route_components_pb2.VirtualHost
-Route = route_components_pb2.Route
-Match = route_components_pb2.RouteMatch
+Host: TypeAlias = route_components_pb2.VirtualHost
+Route: TypeAlias = route_components_pb2.Route
+Match: TypeAlias = route_components_pb2.RouteMatch
 
 _ANY = "*"
 
@@ -97,8 +98,8 @@ def _header(matcher: route_components_pb2.HeaderMatcher, given: Mapping[str, str
     value = given.get(matcher.name.lower())
     if value is None and not matcher.treat_missing_header_as_empty:
         presence = matcher.WhichOneof("header_match_specifier") == "present_match"
-        return presence and matcher.present_match == matcher.invert_match
-    return _header_value(matcher, value or "") != matcher.invert_match
+        return presence and bool(matcher.present_match == matcher.invert_match)
+    return _header_value(matcher, value or "") != bool(matcher.invert_match)
 
 
 def _header_value(matcher: route_components_pb2.HeaderMatcher, value: str) -> bool:
@@ -124,7 +125,7 @@ def _string(matcher: string_pb2.StringMatcher, text: str) -> bool:
         "suffix": value.endswith(pattern),
         "contains": pattern in value,
     }
-    return answers[kind]
+    return bool(answers[kind])
 
 
 def _query(match: Match, query: str) -> bool:
