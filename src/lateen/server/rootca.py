@@ -16,7 +16,7 @@ from lateen.ca.spiffe import Identity
 from lateen.runtime.clock import Clock
 from lateen.serve.grpc_doors import ServerIdentity
 
-__all__ = ["CONTROL_PLANE_NAMES", "ControlPlaneIdentity", "load_or_create_root"]
+__all__ = ["CONTROL_PLANE_NAMES", "ControlPlaneIdentity", "load_or_create_root", "write_private"]
 
 _FILE = "root-ca.pem"
 # The names by which Istio's proxies reach a control plane and which they check.
@@ -30,7 +30,7 @@ def load_or_create_root(directory: Path, trust_domain: str, clock: Clock) -> Sel
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         root = SelfSignedRoot.create(trust_domain, clock.now())
-        _write(path, root.pem.reveal())
+        write_private(path, root.pem.reveal())
         return root
     with os.fdopen(descriptor, "rb") as file:
         os.fchmod(file.fileno(), 0o600)
@@ -44,8 +44,8 @@ def load_or_create_root(directory: Path, trust_domain: str, clock: Clock) -> Sel
     return root
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Under another name first, so that a crash leaves no half file behind that name."""
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file only its owner may read; under another name first, so that a crash leaves no half file."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_suffix(".new")
     with suppress(FileNotFoundError):
