@@ -17,7 +17,7 @@ from typing import Any
 import uvloop
 
 from lateen.local import syscalls
-from lateen.local.mounts import Exposed, View, needed_trees
+from lateen.local.mounts import Exposed, View, needed_trees, regrow
 from lateen.local.namespaces import NetNS, NodeNetwork
 from lateen.local.publish import Publication, Relay
 from lateen.local.spawner import Mount, Process, Spawner, SpawnError, User
@@ -208,6 +208,22 @@ async def private_folders(context: NodeContext) -> Any:
         "seen": [await node.output(pod, ["ls", str(each.parents[1])], PROXY) for each in programs],
         "shared": [await node.output(pod, ["ls", str(each.parents[2])], PROXY) for each in programs[1:]],
     }
+
+
+async def resolved(context: NodeContext) -> Any:
+    """A machine whose /etc/resolv.conf is systemd-resolved's, a symbolic link into /run."""
+    await asyncio.to_thread(_link_resolv_conf)
+    node = await Node(context).start()
+    pod = await node.network.add_pod("default", "one")
+    return await node.output(pod, ["cat", "/etc/resolv.conf"])
+
+
+def _link_resolv_conf() -> None:
+    file = Path("/etc/resolv.conf")
+    regrow(file.parent)  # in this node's namespaces only
+    syscalls.detach(file)
+    file.unlink()
+    file.symlink_to("../run/systemd/resolve/stub-resolv.conf")
 
 
 def _make_program(program: Path) -> None:

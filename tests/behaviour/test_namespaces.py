@@ -141,6 +141,11 @@ def test_private_folders_on_the_way_are_opened(scenario: Scenario) -> None:
     assert seen["shared"] == ["private\n", "private\n"]
 
 
+def test_a_linked_resolv_conf_is_replaced_too(scenario: Scenario) -> None:
+    """systemd-resolved's link into /run leads to the pod's own file."""
+    assert scenario("resolved").startswith("nameserver 10.177.0.1\nsearch default.svc.cluster.local ")
+
+
 @pytest.mark.parametrize("tool", ["iptables", "nft"])
 def test_traffic_is_intercepted(scenario: Scenario, tool: str) -> None:
     """Apps' connections reach the proxy with their destination, the proxy's own are left alone; both tools load the same."""

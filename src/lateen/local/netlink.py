@@ -1,7 +1,7 @@
 """The network configuration of a node and its pods over rtnetlink: bridge, veth pairs, addresses, routes.
 
 Why not a library: a dozen message kinds are all the node sends, and pyroute2 costs 24 MB and 0.2 s at start-up, of a budget of
-150 MB and 10 s. A `Netlink` speaks to the network namespace in which it was opened, wherever its user goes afterwards.
+150 MB and 10 s (docs/decisions/004). A `Netlink` speaks to the network namespace in which it was opened, wherever its user goes afterwards.
 Must not know pods.
 """
 

@@ -1,7 +1,8 @@
 """The first process of the node's PID namespace: starts what the node asks for, reaps everything, ends when the node ends.
 
 Why: the kernel kills a whole PID namespace with its first process, so nothing outlives the node; and a process with one
-thread and little memory can fork safely and cheaply. Must stay small: no event loop, no imports of the mesh.
+thread and little memory can fork safely and cheaply. Must stay small: no event loop, no imports of the mesh
+(docs/decisions/004).
 """
 
 import contextlib
