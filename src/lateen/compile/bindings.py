@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from lateen.model.gateway import MergedServer
 from lateen.model.route import VirtualRoutes
-from lateen.util.hosts import overlaps
+from lateen.util.hosts import more_specific_first, overlaps
 
 __all__ = ["bound_hosts", "bound_routes"]
 
@@ -20,6 +20,7 @@ def bound_routes(server: MergedServer, routes: Iterable[VirtualRoutes]) -> tuple
 
 
 def bound_hosts(server: MergedServer, routes: VirtualRoutes) -> tuple[str, ...]:
-    """The VirtualService's hosts that fall together with one of the server's for its namespace."""
+    """What the VirtualService's hosts and the server's for its namespace have in common: of two that overlap the narrower."""
     allowed = [host.host for host in server.hosts if host.namespace in ("*", routes.key.namespace)]
-    return tuple(host for host in routes.hosts if any(overlaps(mine, host) for mine in allowed))
+    common = (min(mine, host, key=more_specific_first) for host in routes.hosts for mine in allowed if overlaps(mine, host))
+    return tuple(dict.fromkeys(common))

@@ -4,7 +4,8 @@ For each port of the workload the chains follow from its protocol and its mutual
 passed on by the catch-all chains. The matrix is Istio's (reference 3.3).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Literal
 
 from msgspec import Struct
 
@@ -196,14 +197,17 @@ def _match(port: _Port, transport: str, protocols: tuple[str, ...]) -> ChainMatc
 
 def _inspectors(ports: list[_Port]) -> tuple[InspectorPlan, ...]:
     """TLS is looked for except on plaintext ports; HTTP only where it decides between chains of plaintext connections."""
-    plain = tuple(sorted(port.number for port in ports if port.number and port.mode == MtlsMode.DISABLE))
-    found: tuple[InspectorPlan, ...] = ()
-    if any(port.mode != MtlsMode.DISABLE for port in ports):
-        found += (InspectorPlan(kind="tls", off_ports=(*plain, INBOUND_PORT)),)
-    if any(_detects_http(port) for port in ports):
-        known = tuple(sorted(port.number for port in ports if port.number and not _detects_http(port)))
-        found += (InspectorPlan(kind="http", off_ports=(*known, INBOUND_PORT)),)
-    return found
+    found = (_inspector("tls", ports, lambda port: port.mode != MtlsMode.DISABLE), _inspector("http", ports, _detects_http))
+    return tuple(one for one in found if one is not None)
+
+
+def _inspector(kind: Literal["tls", "http"], ports: list[_Port], needed: Callable[[_Port], bool]) -> InspectorPlan | None:
+    """Ports that no chain names are like port 0: where it needs the filter, others are left out, else they are named."""
+    on = tuple(sorted(port.number for port in ports if needed(port)))
+    off = tuple(sorted(port.number for port in ports if not needed(port)))
+    if 0 in on:
+        return InspectorPlan(kind=kind, off_ports=(*off, INBOUND_PORT))
+    return InspectorPlan(kind=kind, only_ports=on) if on else None
 
 
 def _detects_http(port: _Port) -> bool:

@@ -44,7 +44,7 @@ class PoolPlan(Struct, frozen=True, kw_only=True):
     idle_timeout: int | None = None
     max_connection_duration: int | None = None
     tcp_idle_timeout: int | None = None
-    keepalive: tuple[int, int, int] | None = None  # probes, time (s), interval (s); 0 = the kernel's
+    keepalive: tuple[int, int, int] | None = None  # probes, time (s), interval (s); 0 = the kernel's own
     requests_per_connection: int = 0
     concurrent_streams: int = 0
     ping_interval: int | None = None
@@ -87,6 +87,9 @@ class ClusterTls(Struct, frozen=True, kw_only=True):
     auto_sni: bool = False
     auto_names: bool = False
     min_version: str = "TLSV1_2"
+    curves: tuple[str, ...] = ()
+    ciphers: tuple[str, ...] = ()
+    crl: str = ""  # file of revoked certificates
 
 
 class PassthroughPlan(Struct, frozen=True):
@@ -96,6 +99,8 @@ class PassthroughPlan(Struct, frozen=True):
     stat_name: str
     original_destination: bool
     sources: tuple[str, ...] = ()
+    breaker: BreakerPlan = BreakerPlan()
+    pool: PoolPlan = PoolPlan()
 
 
 class ClusterPlan(Struct, frozen=True, kw_only=True):

@@ -104,10 +104,11 @@ class ChainPlan(Struct, frozen=True, kw_only=True):
 
 
 class InspectorPlan(Struct, frozen=True, kw_only=True):
-    """A listener filter that looks into the first bytes, switched off on some destination ports."""
+    """A listener filter that looks into the first bytes, switched off on some destination ports or on for some."""
 
     kind: Literal["tls", "http"]
     off_ports: tuple[int, ...] = ()
+    only_ports: tuple[int, ...] = ()  # on these alone; () for any that is not off
 
 
 class ListenerPlan(Struct, frozen=True, kw_only=True):

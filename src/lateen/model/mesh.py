@@ -1,8 +1,10 @@
-"""What is fixed for the life of a control plane: names of the cluster, not what MeshConfig changes live."""
+"""What holds for the whole mesh: names fixed for the life of a control plane, and what MeshConfig says of every cluster."""
 
 from msgspec import Struct
 
-__all__ = ["Settings"]
+from lateen.api.destinationrule import ConnectionPoolSettings, OutlierDetection, TcpKeepalive
+
+__all__ = ["ClusterDefaults", "Settings"]
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -12,3 +14,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     trust_domain: str = "cluster.local"
     root_namespace: str = "istio-system"
     cluster: str = "Kubernetes"
+
+
+class ClusterDefaults(Struct, frozen=True, kw_only=True):
+    """Of MeshConfig what every cluster takes over where no DestinationRule says otherwise. Durations are nanoseconds."""
+
+    connect_timeout: int = 10_000_000_000
+    dns_refresh: int = 60_000_000_000
+    h2_upgrade: bool = False
+    keepalive: TcpKeepalive | None = None
+    connection_pool: ConnectionPoolSettings | None = None
+    outlier_detection: OutlierDetection | None = None
+    ecdh_curves: tuple[str, ...] = ()
+    cipher_suites: tuple[str, ...] = ()

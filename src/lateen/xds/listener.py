@@ -65,7 +65,10 @@ def _inspector(plan: InspectorPlan) -> chain_pb2.ListenerFilter:
         config = tls_inspector_pb2.TlsInspector()
         config.initial_read_buffer_size.value = _HELLO
         inspector = _listener_filter("tls_inspector", config)
-    _switch_off(inspector.filter_disabled, plan.off_ports)
+    if plan.only_ports:
+        _any_of(inspector.filter_disabled.not_match, plan.only_ports)
+    else:
+        _any_of(inspector.filter_disabled, plan.off_ports)
     return inspector
 
 
@@ -75,7 +78,7 @@ def _listener_filter(name: str, config: message.Message) -> chain_pb2.ListenerFi
     return listener_filter
 
 
-def _switch_off(predicate: chain_pb2.ListenerFilterChainMatchPredicate, ports: Sequence[int]) -> None:
+def _any_of(predicate: chain_pb2.ListenerFilterChainMatchPredicate, ports: Sequence[int]) -> None:
     if len(ports) == 1:
         predicate.destination_port_range.CopyFrom(_just(ports[0]))
     for port in ports if len(ports) > 1 else ():
