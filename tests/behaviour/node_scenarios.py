@@ -189,6 +189,7 @@ async def private_home(context: NodeContext) -> Any:
         "root": await node.output(
             pod, ["sh", "-c", f"cat {home}/secret {home}/real/secret; ls {home}/real/tree/hidden"], User(uid=0, gid=0)
         ),
+        "sockets": await node.output(pod, ["ls", "-A", str(context.private.parent)], User(uid=0, gid=0)),
         "homes": await node.output(pod, ["ls", "-A", "/home"], User(uid=0, gid=0)),
     }
 

@@ -131,6 +131,7 @@ def test_private_homes_stay_private(scenario: Scenario, tmp_path: Path) -> None:
     assert "secret" not in seen["root"].replace("/secret", "")
     assert "key" not in seen["root"]
     assert seen["homes"] == ""
+    assert "private" not in seen["sockets"].replace(str(tmp_path), "")
 
 
 def test_private_folders_on_the_way_are_opened(scenario: Scenario) -> None:

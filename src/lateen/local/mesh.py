@@ -66,7 +66,8 @@ class LocalMesh:
         self._plan = plan
         self._clock = clock
         self._spawner = Spawner(context.channel)
-        self._network = NodeNetwork(self._spawner, private=context.private, rules_tool=plan.rules_tool, view=View(exposed=needed_trees()))
+        view = View(exposed=needed_trees(), hidden=(str(plan.data),))  # keys lie there, and a pod may run as root
+        self._network = NodeNetwork(self._spawner, private=context.private, rules_tool=plan.rules_tool, view=view)
         self._folders = NodeFolders(plan.data, context.private)
         self._listeners = context.listeners
         self._backend = _Backend()

@@ -166,14 +166,15 @@ class NetNS:
 class NodeNetwork:
     """The bridge of the node process's network namespace and the pods on it.
 
-    `rules_tool` is the path of `iptables-restore` or of `nft`; `private` a folder in memory (`NodeContext.private`).
+    `rules_tool` is the path of `iptables-restore` or of `nft`; `private` a folder in memory (`NodeContext.private`), which pods
+    do not see, nor the folder it is in; `view` should hide the mesh's data folder from them as well.
     """
 
     def __init__(self, spawner: Spawner, *, private: Path, rules_tool: str, view: View, pod_range: IPv4Network = POD_RANGE) -> None:
         self._spawner = spawner
         self._private = private
         self._rules_tool = rules_tool
-        self._asked_view = view
+        self._asked_view = View(exposed=view.exposed, hidden=(*view.hidden, str(private.parent)))
         self._view = -1
         self._home = -1
         self._used: dict[IPv4Address, str] = {}
