@@ -189,7 +189,6 @@ async def private_home(context: NodeContext) -> Any:
         "root": await node.output(
             pod, ["sh", "-c", f"cat {home}/secret {home}/real/secret; ls {home}/real/tree/hidden"], User(uid=0, gid=0)
         ),
-        "sockets": await node.output(pod, ["ls", "-A", str(context.private.parent)], User(uid=0, gid=0)),
         "homes": await node.output(pod, ["ls", "-A", "/home"], User(uid=0, gid=0)),
     }
 
@@ -202,11 +201,14 @@ async def private_folders(context: NodeContext) -> Any:
         tree = folder / "private" / "tree"
         programs.append(tree / "program")
         await asyncio.to_thread(_make_program, programs[-1])
-    node = await Node(context, exposed=tuple(Exposed(path=str(each.parent)) for each in programs)).start()
+    run_dir = context.private.parent
+    trees = [*(each.parent for each in programs), run_dir]
+    node = await Node(context, exposed=tuple(Exposed(path=str(each)) for each in trees)).start()
     pod = await node.network.add_pod("default", "one")
     return {
         "programs": [await node.output(pod, [str(each)], PROXY) for each in programs],
         "seen": [await node.output(pod, ["ls", str(each.parents[1])], PROXY) for each in programs],
+        "run": await node.output(pod, ["ls", "-A", str(run_dir)], User(uid=0, gid=0)),
         "shared": [await node.output(pod, ["ls", str(each.parents[2])], PROXY) for each in programs[1:]],
     }
 
