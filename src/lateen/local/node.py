@@ -102,7 +102,7 @@ class Node:
         """End all pods, all at once; their objects stay."""
         self._stopping = True
         await self._informer.stop()
-        await asyncio.gather(*(each.terminate(grace) for each in self._pods.values()), return_exceptions=True)
+        await asyncio.gather(*(each.terminate(grace, drain=False) for each in self._pods.values()), return_exceptions=True)
         await asyncio.gather(*self._ending, return_exceptions=True)
         await self._events.stop()
 

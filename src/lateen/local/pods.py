@@ -44,10 +44,12 @@ _RETRY_SECONDS = 2.0
 class Runner(Protocol):
     """A container of either kind: `ContainerRunner`, or a sidecar that an agent runs."""
 
-    log: ContainerLog
-    process: Process | None
-    launch: Launch | None
-
+    @property
+    def log(self) -> ContainerLog: ...
+    @property
+    def process(self) -> Process | None: ...
+    @property
+    def launch(self) -> Launch | None: ...
     @property
     def name(self) -> str: ...
     @property
@@ -150,7 +152,7 @@ class PodRunner:
         with contextlib.suppress(ValueError):
             self._pod = _typed(pod)
 
-    async def terminate(self, grace: float) -> None:
+    async def terminate(self, grace: float, *, drain: bool = True) -> None:
         """Stop the containers, then the sidecars, then remove what is left of the pod; its log files stay."""
         if self._stopping:
             await self.ended.wait()
@@ -162,7 +164,7 @@ class PodRunner:
         for each in programs:
             self._record("Normal", "Killing", f"Stopping container {each.name}")
         await asyncio.gather(*(each.stop(grace) for each in programs))
-        left = max(0.0, until - self._services.clock.monotonic())
+        left = max(0.0, until - self._services.clock.monotonic()) if drain else 0.0
         await asyncio.gather(*(each.stop(left) for each in sidecars))
         await tasks.cancel_all(*(each for each in (self._life, *self._running, self._writer) if each))
         await self._remove()

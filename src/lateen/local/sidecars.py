@@ -206,7 +206,7 @@ class Sidecar:
             self._unwatch()
             self._unwatch = None
         try:
-            async with asyncio.timeout(grace):
+            async with asyncio.timeout(grace or None):
                 await self.agent.stop(drain=grace > 0)
         except TimeoutError:
             await self.agent.stop(drain=False)

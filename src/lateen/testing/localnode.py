@@ -1,11 +1,13 @@
 """A small mesh for tests: the embedded API, the controllers and the node, in namespaces as `lateen up` has them.
 
-Run as `python local_node.py RUN_DIR [sidecars]`; it prints "ready" and runs until it is told to end. The test speaks to RUN_DIR/api.sock.
+Run as `python -m lateen.testing.localnode RUN_DIR [sidecars]`; it prints "ready" and runs until it is told to end. Tests speak to
+RUN_DIR/api.sock (`lateen.testing.localmesh`). Must not be used by the product.
 """
 
 import asyncio
 import signal
 import sys
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import uvloop
@@ -24,16 +26,19 @@ from lateen.local.spawner import Spawner
 from lateen.local.userns import NodeContext, run_node
 from lateen.model.mesh import Settings
 from lateen.runtime.clock import SystemClock
+from lateen.serve.http_kube.node import ExecSession
 from lateen.server.app import ControlPlane, Doors
 from lateen.server.rootca import ControlPlaneIdentity, load_or_create_root
 from lateen.sources.kubeclient import KubeClient
 from lateen.testing.kubeapi import RunningApi, kube_api
 from lateen.xds.bootstrapclusters import Tcp
 
-TOOL = next(path for path in ("/usr/sbin/iptables-restore", "/usr/sbin/nft") if Path(path).exists())
+__all__ = ["main"]
+
+_TOOL = next(path for path in ("/usr/sbin/iptables-restore", "/usr/sbin/nft") if Path(path).exists())
 
 
-async def serve(context: NodeContext, run: Path) -> None:
+async def _serve(context: NodeContext, run: Path) -> None:
     """Everything from the API up, until SIGTERM."""
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -46,14 +51,14 @@ async def serve(context: NodeContext, run: Path) -> None:
 
     spawner = Spawner(context.channel)
     spawner.start()
-    network = NodeNetwork(spawner, private=context.private, rules_tool=TOOL, view=View(exposed=needed_trees()))
+    network = NodeNetwork(spawner, private=context.private, rules_tool=_TOOL, view=View(exposed=needed_trees()))
     await network.start()
     folders = NodeFolders(run / "data", context.private)
-    backend = Backend()
+    backend = _Backend()
     async with kube_api(run, admission=LocalAdmission(labels), node=backend) as api:
         running.append(api)
         images = Images({"example.com/sleeper": ("/bin/sleep", "1000")})
-        plane, sidecars = control_plane(api.client, run, str(network.gateway)) if "sidecars" in sys.argv else (None, None)
+        plane, sidecars = _control_plane(api.client, run, str(network.gateway)) if "sidecars" in sys.argv else (None, None)
         node = backend.node = Node(api.client, network, folders, images=images, sidecar=sidecars)
         controllers = Controllers(api.client)
         await asyncio.gather(controllers.start(), node.start(), *([plane.start()] if plane else []))
@@ -67,7 +72,7 @@ async def serve(context: NodeContext, run: Path) -> None:
     spawner.stop()
 
 
-def control_plane(client: KubeClient, run: Path, gateway: str) -> tuple[ControlPlane, Sidecars]:
+def _control_plane(client: KubeClient, run: Path, gateway: str) -> tuple[ControlPlane, Sidecars]:
     """The control plane, and what makes the pods' sidecars."""
     clock, settings = SystemClock(), Settings()
     signer = Signer(load_or_create_root(run / "ca", settings.trust_domain, clock))
@@ -78,23 +83,24 @@ def control_plane(client: KubeClient, run: Path, gateway: str) -> tuple[ControlP
     return plane, Sidecars(xds=xds, signer=signer, watch_names=plane.distributor.watch_names, clock=clock)
 
 
-class Backend:
+class _Backend:
     """The API is there before the node."""
 
     node: Node
 
-    def logs(self, *args, **kwargs):  # type: ignore[no-untyped-def]
-        return self.node.logs(*args, **kwargs)
+    def logs(self, namespace: str, pod: str, container: str, *, follow: bool, tail: int | None) -> AsyncIterator[bytes]:
+        return self.node.logs(namespace, pod, container, follow=follow, tail=tail)
 
-    async def exec(self, *args, **kwargs):  # type: ignore[no-untyped-def]
-        return await self.node.exec(*args, **kwargs)
+    async def exec(self, namespace: str, pod: str, container: str, command: Sequence[str], *, tty: bool, stdin: bool) -> ExecSession:
+        return await self.node.exec(namespace, pod, container, command, tty=tty, stdin=stdin)
 
 
 def main() -> int:
+    """Run the mesh of the folder that the command line names."""
     run = Path(sys.argv[1])
 
     def node(context: NodeContext) -> int:
-        uvloop.run(serve(context, run))
+        uvloop.run(_serve(context, run))
         return 0
 
     return run_node(node, [], run_dir=run)
