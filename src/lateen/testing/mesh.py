@@ -1,0 +1,271 @@
+"""A whole mesh for tests: `lateen up` in a data folder of its own, used as a person uses it, by the command line and over its ports.
+
+Nothing here looks inside the mesh except `node_pid`, for tests that listen on the wire. Every wait has a limit. Must not be used by
+the product.
+"""
+
+import http.client
+import json
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from lateen.runtime.clock import SystemClock
+from lateen.testing.waiting import wait_until
+
+__all__ = ["ACTS_WITHIN", "GATEWAY", "Mesh", "Ran", "Reply", "free_port"]
+
+GATEWAY = "istio-ingressgateway.istio-system"
+ACTS_WITHIN = 1.0  # seconds in which a change acts on new requests, counted from the end of `apply`
+_UP_SECONDS, _COMMAND_SECONDS, _CALL_SECONDS = 120.0, 30.0, 20.0
+T = TypeVar("T")
+
+
+class Reply(NamedTuple):
+    """An answer over HTTP; status 0: there was none, and `body` says why. Names of headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+    seconds: float
+
+    def json(self) -> dict[str, object]:
+        """The body, which must be a JSON object."""
+        found = json.loads(self.body)
+        assert isinstance(found, dict), found  # noqa: S101
+        return found
+
+
+class Ran(NamedTuple):
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+def free_port() -> int:
+    """A TCP port of the host's loopback that nobody has now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+class Mesh:
+    """`up` it, use it, `down` it. `data` is its data folder; `ports` says where the ports of the gateway's Service are on the host."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.ports = {port: free_port() for port in (80, 443, 31400)}
+        self.changed_at = 0.0
+        self._clock = SystemClock()
+
+    # -- the command line ------------------------------------------------------------------------------------------
+
+    def run(self, *arguments: str, seconds: float = _COMMAND_SECONDS, text: str | None = None) -> Ran:
+        """`lateen ARGUMENTS` on this mesh's data folder; `text` is its standard input."""
+        command = [str(Path(sys.executable).with_name("lateen")), *arguments]
+        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LATEEN_DATA_DIR": str(self.data), "HOME": str(Path.home())}
+        ran = subprocess.run(command, input=text or "", env=environment, capture_output=True, text=True, timeout=seconds, check=False)
+        return Ran(ran.returncode, ran.stdout, ran.stderr)
+
+    def must(self, *arguments: str, seconds: float = _COMMAND_SECONDS, text: str | None = None) -> str:
+        """As `run`; its standard output. A failure is an AssertionError with all that the command said."""
+        ran = self.run(*arguments, seconds=seconds, text=text)
+        assert ran.code == 0, f"lateen {' '.join(arguments)} ended with {ran.code}:\n{ran.out}{ran.err}"  # noqa: S101
+        return ran.out
+
+    def up(self, *files: Path, wait: bool = True) -> None:
+        """Start it in the background; with `wait` everything is ready when this returns."""
+        published = [f"--publish={host}:{GATEWAY}:{port}" for port, host in self.ports.items()]
+        waiting = ["--wait"] if wait else []
+        self.must("up", *map(str, files), "--detach", *waiting, f"--data-dir={self.data}", *published, seconds=_UP_SECONDS)
+
+    def down(self) -> Ran:
+        """End it and forget everything."""
+        return self.run("down", "--purge", f"--data-dir={self.data}", seconds=60)
+
+    def apply(self, *sources: Path | str) -> None:
+        """Apply files and texts. From the end of this on the change has `ACTS_WITHIN` seconds to act."""
+        for source in sources:
+            if isinstance(source, Path):
+                self.must("apply", "-f", str(source))
+            else:
+                self.must("apply", "-f", "-", text=source)
+        self.changed_at = self._clock.monotonic()
+
+    def delete(self, *sources: Path | str) -> None:
+        """Delete the objects of files and texts."""
+        for source in sources:
+            if isinstance(source, Path):
+                self.must("delete", "-f", str(source))
+            else:
+                self.must("delete", "-f", "-", text=source)
+        self.changed_at = self._clock.monotonic()
+
+    @contextmanager
+    def applied(self, *sources: Path | str) -> Iterator[None]:
+        """The objects are there, and act, inside the block; they are gone after it."""
+        self.apply(*sources)
+        try:
+            self.settle()
+            yield
+        finally:
+            self.delete(*sources)
+            self.settle()
+
+    def objects(self, kind: str, namespace: str = "default") -> list[dict[str, object]]:
+        """The API's objects of a kind."""
+        found = json.loads(self.must("get", kind, "-n", namespace, "-o", "json"))
+        items: list[dict[str, object]] = found["items"]
+        return items
+
+    def pod(self, app: str, namespace: str = "default", **labels: str) -> str:
+        """The name of the one running pod with that `app` label (and the other labels)."""
+        wanted = {"app": app, **labels}
+        names = [
+            _text(pod, "metadata", "name")
+            for pod in self.objects("pods", namespace)
+            if all(_text(pod, "metadata", "labels", key) == value for key, value in wanted.items())
+            and not _text(pod, "metadata", "deletionTimestamp")
+        ]
+        assert len(names) == 1, f"{len(names)} pods have the labels {wanted}"  # noqa: S101
+        return names[0]
+
+    def pod_address(self, app: str, namespace: str = "default", **labels: str) -> str:
+        """The address of that pod."""
+        name = self.pod(app, namespace, **labels)
+        return next(_text(pod, "status", "podIP") for pod in self.objects("pods", namespace) if _text(pod, "metadata", "name") == name)
+
+    # -- calls -----------------------------------------------------------------------------------------------------
+
+    def call(
+        self,
+        path: str,
+        *,
+        host: str = "",
+        headers: Mapping[str, str] | None = None,
+        port: int = 80,
+        tls: ssl.SSLContext | None = None,
+        method: str = "GET",
+        body: str | None = None,
+    ) -> Reply:
+        """A request from the host to the gateway's `port`; with `tls`, `host` is asked for in the handshake too."""
+        started = self._clock.monotonic()
+        fields = {**({"Host": host} if host else {}), **(headers or {})}
+        connection = _connect(self.ports[port], host, tls)
+        try:
+            connection.request(method, path, body=body, headers=fields)
+            answer = connection.getresponse()
+            text = answer.read().decode(errors="replace")
+            said = {name.lower(): value for name, value in answer.getheaders()}
+        except (OSError, http.client.HTTPException) as error:
+            return Reply(0, {}, f"{type(error).__name__}: {error}", self._clock.monotonic() - started)
+        finally:
+            connection.close()
+        return Reply(answer.status, said, text, self._clock.monotonic() - started)
+
+    def call_from(self, pod: str, url: str, *, namespace: str = "default", times: int = 1, **options: str | Sequence[str]) -> list[Reply]:
+        """Requests from inside a pod, one after the other; options: `method`, `headers` (each "name:value")."""
+        headers = [f"--header={field}" for field in options.get("headers", ())]
+        method = [f"--method={options['method']}"] if "method" in options else []
+        said = self.exec(
+            pod, sys.executable, "-P", "-m", "lateen.testing.podcall", url, f"--times={times}", *method, *headers, namespace=namespace
+        )
+        return [Reply(**answer) for answer in json.loads(said)]
+
+    def exec(self, pod: str, *command: str, namespace: str = "default") -> str:
+        """What a command in a pod prints; it must end with 0."""
+        return self.must("exec", pod, "-n", namespace, "--", *command, seconds=60)
+
+    def sign_in(self, user: str) -> dict[str, str]:
+        """The header fields of a browser in which that user has signed in to the product page."""
+        answer = self.call(
+            "/login", method="POST", body=f"username={user}&passwd=", headers={"Content-Type": "application/x-www-form-urlencoded"}
+        )
+        assert answer.status == 302, answer  # noqa: S101
+        return {"Cookie": answer.headers["set-cookie"].partition(";")[0]}
+
+    def gather(self, call: Callable[[], T], count: int, *, at_once: int = 8) -> list[T]:
+        """`count` calls, several at once."""
+        with ThreadPoolExecutor(at_once) as pool:
+            return [future.result(_UP_SECONDS) for future in [pool.submit(call) for _ in range(count)]]
+
+    # -- waiting ---------------------------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Let the time pass in which the last change may take effect; meanwhile the product page must go on answering."""
+
+        def over() -> bool:
+            answer = self.call("/api/v1/products")
+            assert answer.status == 200, f"A change must never take traffic down: {answer}"  # noqa: S101
+            return self._clock.monotonic() - self.changed_at >= ACTS_WITHIN
+
+        wait_until(over, seconds=ACTS_WITHIN + _CALL_SECONDS, what="the change has had its time")
+
+    def seconds_until(self, condition: Callable[[], bool], *, what: str, limit: float = 10.0) -> float:
+        """How long after the last change the condition came true."""
+        wait_until(condition, seconds=limit, what=what, every=0.01)
+        return self._clock.monotonic() - self.changed_at
+
+    # -- the wire --------------------------------------------------------------------------------------------------
+
+    def node_pid(self) -> int:
+        """A process in the node's network, found among the descendants of the process that the lock names."""
+        found = [pid for pid in self.processes() if "lateen0:" in _read(Path(f"/proc/{pid}/net/dev"))]
+        assert found, "No process of the mesh has the bridge lateen0"  # noqa: S101
+        return found[0]
+
+    def processes(self) -> dict[int, list[str]]:
+        """The processes of the mesh and their command lines: the one that the lock names, and its descendants."""
+        parent = int(json.loads((self.data / "lock").read_text())["pid"])
+        return {pid: _read(Path(f"/proc/{pid}/cmdline")).split("\0") for pid in (parent, *_descendants(parent))}
+
+    @contextmanager
+    def listening(self, link: str = "lateen0") -> Iterator[dict[str, bytes]]:
+        """Everything TCP that crosses the link inside the block; to be read after it: "FROM:PORT>TO:PORT" to bytes."""
+        inside = ["nsenter", f"--target={self.node_pid()}", "--net", "--", sys.executable, "-P", "-m", "lateen.testing.capture", link]
+        seen: dict[str, bytes] = {}
+        with subprocess.Popen(inside, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as listener:
+            try:
+                assert listener.stdout is not None  # noqa: S101
+                assert listener.stdout.readline() == "ready\n"  # noqa: S101
+                yield seen
+                said, _ = listener.communicate(timeout=_COMMAND_SECONDS)
+                seen.update({way: bytes.fromhex(payload) for way, payload in json.loads(said).items()})
+            finally:
+                listener.kill()
+
+
+def _connect(port: int, host: str, tls: ssl.SSLContext | None) -> http.client.HTTPConnection:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_CALL_SECONDS)
+    if tls is not None:
+        plain = socket.create_connection(("127.0.0.1", port), timeout=_CALL_SECONDS)
+        connection.sock = tls.wrap_socket(plain, server_hostname=host)
+    return connection
+
+
+def _text(obj: object, *path: str) -> str:
+    for key in path:
+        obj = obj.get(key) if isinstance(obj, dict) else None
+    return obj if isinstance(obj, str) else ""
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    for task in Path(f"/proc/{pid}/task").glob("*"):
+        for child in _read(task / "children").split():
+            yield int(child)
+            yield from _descendants(int(child))

@@ -1,0 +1,65 @@
+"""One mesh for all behaviour tests that need one: Bookinfo, the other samples, the gateway, and a namespace without sidecars.
+
+It is started by the first test that asks for it and ended after the last; tests leave it as they found it.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lateen.samples.demo import MANIFESTS
+from lateen.testing.mesh import Mesh
+
+PLAIN = Path(__file__).with_name("plain_namespace.yaml")
+SAMPLES = (
+    "bookinfo/networking/destination-rule-all.yaml",
+    "bookinfo/networking/bookinfo-gateway.yaml",
+    "bookinfo/platform/kube/bookinfo.yaml",
+    "httpbin/httpbin.yaml",
+    "curl/curl.yaml",
+    "sleep/sleep.yaml",
+    "tcp-echo/tcp-echo-services.yaml",
+    "helloworld/helloworld.yaml",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share the mesh come last of all: those that start meshes of their own, or measure, are alone on the machine."""
+    items.sort(key=lambda item: "mesh" in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(scope="session")
+def samples(shared_cases: Path) -> Path:
+    """The folder of Istio's samples."""
+    return shared_cases / "samples"
+
+
+@pytest.fixture(scope="session")
+def networking(samples: Path) -> Path:
+    """The folder of Bookinfo's configuration files."""
+    return samples / "bookinfo" / "networking"
+
+
+@pytest.fixture(scope="session")
+def mesh(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    """A running mesh with the samples as they are."""
+    skip_where_impossible()
+    running = Mesh(tmp_path_factory.mktemp("mesh"))
+    try:
+        running.up(MANIFESTS / "istio-system.yaml", MANIFESTS / "demo-namespace.yaml", *(samples / name for name in SAMPLES), PLAIN)
+        yield running
+    finally:
+        running.down()
+
+
+def skip_where_impossible() -> None:
+    """A mesh needs what `lateen up` needs; where it is missing the reason is preflight's own sentence."""
+    code = (
+        "import sys; from pathlib import Path; from lateen.local.preflight import examine; print(*examine(Path(sys.executable)).problems)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+    if said:
+        pytest.skip(said)

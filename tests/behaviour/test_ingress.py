@@ -1,0 +1,131 @@
+"""The ingress gateway: what it lets in, over HTTP and HTTPS, and what it does not know."""
+
+import base64
+import datetime as dt
+import ssl
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from lateen.testing.mesh import Mesh
+from lateen.testing.waiting import wait_until
+
+pytestmark = [pytest.mark.envoy, pytest.mark.netns, pytest.mark.slow]
+
+SHOP = "shop.example.com"
+
+HTTPS = f"""
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {{name: shop}}
+spec:
+  selector: {{istio: ingressgateway}}
+  servers:
+    - port: {{number: 8443, name: https, protocol: HTTPS}}
+      hosts: [{SHOP}]
+      tls: {{mode: SIMPLE, credentialName: shop-certificate}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: shop}}
+spec:
+  hosts: [{SHOP}]
+  gateways: [shop]
+  http:
+    - route: [{{destination: {{host: httpbin, port: {{number: 8000}}}}}}]
+"""
+BY_HOST = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: httpbin-outside}
+spec:
+  hosts: [httpbin.example.com]
+  gateways: [bookinfo-gateway]
+  http:
+    - match: [{uri: {prefix: /status}}, {uri: {prefix: /headers}}]
+      route: [{destination: {host: httpbin, port: {number: 8000}}}]
+"""
+
+
+class Credential(NamedTuple):
+    """A certificate for one host, as a Secret, and a client that trusts nothing else."""
+
+    secret: str
+    client: ssl.SSLContext
+    serial: int
+
+
+def credential(host: str) -> Credential:
+    """A new self-signed certificate."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
+    start = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + dt.timedelta(days=36500))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    chain = certificate.public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    secret = (
+        "apiVersion: v1\nkind: Secret\ntype: kubernetes.io/tls\nmetadata: {name: shop-certificate, namespace: istio-system}\n"
+        f"data: {{tls.crt: {base64.b64encode(chain).decode()}, tls.key: {base64.b64encode(private).decode()}}}\n"
+    )
+    return Credential(secret, ssl.create_default_context(cadata=chain.decode()), certificate.serial_number)
+
+
+def test_the_gateway_lets_in_what_a_rule_names_and_nothing_else(mesh: Mesh) -> None:
+    """Bookinfo's paths answer 200; a path that no rule names answers 404."""
+    assert mesh.call("/productpage").status == 200
+    assert mesh.call("/api/v1/products/0/ratings").status == 200
+    assert mesh.call("/nothing-here").status == 404
+
+
+def test_rules_of_one_gateway_are_told_apart_by_host(mesh: Mesh) -> None:
+    """A rule for one host is found by that host's name only, and other hosts keep theirs."""
+    assert mesh.call("/status/418", host="httpbin.example.com").status == 404
+    with mesh.applied(BY_HOST):
+        assert mesh.call("/status/418", host="httpbin.example.com").status == 418
+        assert mesh.call("/status/200", host="other.example.com").status == 404
+        assert mesh.call("/anything", host="httpbin.example.com").status == 404
+        assert mesh.call("/productpage", host="other.example.com").status == 200
+
+
+def test_without_its_gateway_a_rule_lets_nothing_in(mesh: Mesh, networking: Path) -> None:
+    """Once Gateway and VirtualService are deleted the page is no longer to be had from outside, and is again once they are back."""
+    mesh.delete(networking / "bookinfo-gateway.yaml")
+    try:
+        wait_until(lambda: mesh.call("/productpage").status in {0, 404}, seconds=5, what="the page is no longer let in")
+    finally:
+        mesh.apply(networking / "bookinfo-gateway.yaml")
+    wait_until(lambda: mesh.call("/productpage").status == 200, seconds=5, what="the page is let in again")
+
+
+def test_https_with_a_secret_and_its_renewal(mesh: Mesh) -> None:
+    """The gateway shows the Secret's certificate to those who ask for its host; a renewed Secret is shown to new connections."""
+    first, second = credential(SHOP), credential(SHOP)
+    with mesh.applied(first.secret, HTTPS):
+        answer = wait_until(
+            lambda: (found := mesh.call("/headers", host=SHOP, port=443, tls=first.client)).status == 200 and found,
+            seconds=5,
+            what="the shop answers over HTTPS",
+        )
+        assert answer.json()["headers"]["X-Forwarded-Proto"] == ["https"]  # type: ignore[index]
+        assert mesh.call("/headers", host="other.example.com", port=443, tls=first.client).status == 0
+        assert mesh.call("/headers", host=SHOP, port=443, tls=second.client).status == 0
+        mesh.apply(second.secret)
+        wait_until(
+            lambda: mesh.call("/headers", host=SHOP, port=443, tls=second.client).status == 200,
+            seconds=5,
+            what="the renewed certificate is shown",
+        )
