@@ -120,7 +120,7 @@ def test_https_with_a_secret_and_its_renewal(mesh: Mesh) -> None:
             seconds=5,
             what="the shop answers over HTTPS",
         )
-        assert answer.json()["headers"]["X-Forwarded-Proto"] == ["https"]  # type: ignore[index]
+        assert answer.json()["headers"]["X-Forwarded-Proto"] == ["https"]
         assert mesh.call("/headers", host="other.example.com", port=443, tls=first.client).status == 0
         assert mesh.call("/headers", host=SHOP, port=443, tls=second.client).status == 0
         mesh.apply(second.secret)

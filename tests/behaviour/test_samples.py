@@ -17,7 +17,7 @@ LOOK_UP = "import json, socket, sys; print(json.dumps([socket.gethostbyname(name
 
 def test_every_pod_of_the_samples_is_ready(mesh: Mesh) -> None:
     """All Deployments of the samples run, each pod with its application and its sidecar ready."""
-    pods = {str(pod["metadata"]["name"]): pod["status"] for pod in mesh.objects("pods")}  # type: ignore[index]
+    pods = {str(pod["metadata"]["name"]): pod["status"] for pod in mesh.objects("pods")}
     unready = [name for name, status in pods.items() for each in status["containerStatuses"] if not each["ready"]]
     assert unready == []
     wanted = r"(details|productpage|ratings|reviews|httpbin|curl|sleep|tcp-echo|helloworld)(-v\d)?-[a-z0-9]+-[a-z0-9]+"
@@ -50,10 +50,10 @@ def test_tcp_echo_answers_through_both_sidecars(mesh: Mesh, port: int) -> None:
 
 def test_services_are_found_under_all_their_names(mesh: Mesh) -> None:
     """`reviews`, `reviews.default` and the full name are the service's virtual address, in a pod with a sidecar."""
-    services = {service["metadata"]["name"]: service for service in mesh.objects("services")}  # type: ignore[index]
+    services = {service["metadata"]["name"]: service for service in mesh.objects("services")}
     names = ("reviews", "reviews.default", "reviews.default.svc.cluster.local")
     found = json.loads(mesh.exec(mesh.pod("curl"), sys.executable, "-c", LOOK_UP, *names))
-    assert found == [services["reviews"]["spec"]["clusterIP"]] * 3  # type: ignore[index]
+    assert found == [services["reviews"]["spec"]["clusterIP"]] * 3
     replies = [mesh.call_from(mesh.pod("curl"), f"http://{name}:9080/reviews/0")[0] for name in names]
     assert [reply.status for reply in replies] == [200, 200, 200]
 

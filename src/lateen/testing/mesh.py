@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from lateen.runtime.clock import SystemClock
 from lateen.testing.waiting import wait_until
@@ -25,6 +25,7 @@ GATEWAY = "istio-ingressgateway.istio-system"
 ACTS_WITHIN = 1.0  # seconds in which a change acts on new requests, counted from the end of `apply`
 _UP_SECONDS, _COMMAND_SECONDS, _CALL_SECONDS = 120.0, 30.0, 20.0
 T = TypeVar("T")
+Object = dict[str, Any]  # as the API gives it
 
 
 class Reply(NamedTuple):
@@ -35,7 +36,7 @@ class Reply(NamedTuple):
     body: str
     seconds: float
 
-    def json(self) -> dict[str, object]:
+    def json(self) -> Object:
         """The body, which must be a JSON object."""
         found = json.loads(self.body)
         assert isinstance(found, dict), found  # noqa: S101
@@ -120,10 +121,10 @@ class Mesh:
             self.delete(*sources)
             self.settle()
 
-    def objects(self, kind: str, namespace: str = "default") -> list[dict[str, object]]:
+    def objects(self, kind: str, namespace: str = "default") -> list[Object]:
         """The API's objects of a kind."""
         found = json.loads(self.must("get", kind, "-n", namespace, "-o", "json"))
-        items: list[dict[str, object]] = found["items"]
+        items: list[Object] = found["items"]
         return items
 
     def pod(self, app: str, namespace: str = "default", **labels: str) -> str:
@@ -171,13 +172,13 @@ class Mesh:
             connection.close()
         return Reply(answer.status, said, text, self._clock.monotonic() - started)
 
-    def call_from(self, pod: str, url: str, *, namespace: str = "default", times: int = 1, **options: str | Sequence[str]) -> list[Reply]:
-        """Requests from inside a pod, one after the other; options: `method`, `headers` (each "name:value")."""
-        headers = [f"--header={field}" for field in options.get("headers", ())]
-        method = [f"--method={options['method']}"] if "method" in options else []
-        said = self.exec(
-            pod, sys.executable, "-P", "-m", "lateen.testing.podcall", url, f"--times={times}", *method, *headers, namespace=namespace
-        )
+    def call_from(
+        self, pod: str, url: str, *, namespace: str = "default", times: int = 1, method: str = "GET", headers: Sequence[str] = ()
+    ) -> list[Reply]:
+        """Requests from inside a pod, one after the other, each on a connection of its own; `headers` are "name:value"."""
+        fields = [f"--header={field}" for field in headers]
+        client = (sys.executable, "-P", "-m", "lateen.testing.podcall", url, f"--times={times}", f"--method={method}")
+        said = self.exec(pod, *client, *fields, namespace=namespace)
         return [Reply(**answer) for answer in json.loads(said)]
 
     def exec(self, pod: str, *command: str, namespace: str = "default") -> str:

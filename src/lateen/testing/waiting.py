@@ -5,7 +5,7 @@ Must not be used where the thing waited for can tell by itself.
 
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from lateen.runtime.clock import SystemClock
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 _CLOCK = SystemClock()
 
 
-def wait_until(condition: Callable[[], T], *, seconds: float, what: str, every: float = 0.05) -> T:
+def wait_until(condition: Callable[[], T | Literal[False]], *, seconds: float, what: str, every: float = 0.05) -> T:
     """The condition's first answer that is true; AssertionError says `what` was waited for, and the last answer."""
     end = _CLOCK.monotonic() + seconds
     pause = threading.Event()
