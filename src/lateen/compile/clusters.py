@@ -6,23 +6,33 @@ Clusters are shared: two clients for whom the same rules count for a service sha
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from lateen.api.meshconfig import DefaultTrafficPolicy
 from lateen.api.meta import Key
 from lateen.api.security import PeerAuthentication
 from lateen.compile.authn import disable_refused, namespace_mode
 from lateen.compile.base import Base, mesh_of
 from lateen.compile.destinationrules import merge_rules, policy_for, rules_for
-from lateen.compile.plan_clusters import Reach, differs_for_gateways, kind_of, plan_inbound_cluster, plan_outbound_clusters
+from lateen.compile.plan_clusters import (
+    Reach,
+    differs_for_gateways,
+    kind_of,
+    plan_inbound_cluster,
+    plan_outbound_clusters,
+    plan_passthroughs,
+)
 from lateen.compile.plan_endpoints import plan_endpoints
 from lateen.compile.plan_policies import plan_hashes
 from lateen.compile.scope import Scopes
 from lateen.graph import Collection, Graph, Read
-from lateen.model.clusterplan import ClusterPlan, EndpointsPlan
+from lateen.model.clusterplan import ClusterPlan, EndpointsPlan, PassthroughPlan
 from lateen.model.destination import DestinationPolicy
 from lateen.model.endpoint import Endpoint, Health
+from lateen.model.mesh import ClusterDefaults
 from lateen.model.names import outbound_cluster
 from lateen.model.routeplan import HashPlan
 from lateen.model.scope import Client, InboundScope, ServiceInstance
 from lateen.model.service import Protocol, Resolution, Service, ServiceKey
+from lateen.util.durations import parse
 from lateen.util.problem import Problems
 
 __all__ = ["ClientService", "Clusters", "ServiceView"]
@@ -51,6 +61,10 @@ class Clusters:
 
     def __init__(self, graph: Graph, base: Base, scopes: Scopes) -> None:
         self._base = base
+        self.defaults: Collection[tuple[()], ClusterDefaults] = graph.singleton("cluster defaults", self._defaults)
+        self.passthroughs: Collection[tuple[()], Mapping[str, tuple[PassthroughPlan, ...]]] = graph.one(
+            "pass-through clusters", self.defaults, _passthroughs
+        )
         self.visible: Collection[Client, Mapping[str, ServiceKey]] = graph.one("visible services", scopes.clients, self._visible)
         self._pairs: Collection[ClientService, None] = graph.many("services of clients", self.visible, _pairs)
         self.rules: Collection[ClientService, tuple[Key, ...]] = graph.one("rules of clients", self._pairs, self._rules)
@@ -67,6 +81,20 @@ class Clusters:
         self.of_client: Collection[Client, tuple[ServiceView, ...]] = graph.one("views of clients", self.visible, self._views)
         self.inbound: Collection[InboundScope, tuple[ClusterPlan, ...]] = graph.one("inbound clusters", scopes.inbound, self._inbound)
         self.names: Collection[ServiceView, tuple[tuple[str, bool], ...]] = graph.one("cluster names", views, self._names)
+
+    def _defaults(self, read: Read) -> tuple[ClusterDefaults, Problems]:
+        mesh = mesh_of(read, self._base.mesh)
+        policy = mesh.default_traffic_policy or DefaultTrafficPolicy()
+        return ClusterDefaults(
+            connect_timeout=parse(mesh.connect_timeout),
+            dns_refresh=parse(mesh.dns_refresh_rate),
+            h2_upgrade=mesh.h2_upgrade_policy == "UPGRADE",
+            keepalive=mesh.tcp_keepalive,
+            connection_pool=policy.connection_pool,
+            outlier_detection=policy.outlier_detection,
+            ecdh_curves=mesh.tls_defaults.ecdh_curves,
+            cipher_suites=mesh.tls_defaults.cipher_suites,
+        ), ()
 
     def _visible(self, read: Read, client: Client, _none: None) -> tuple[Mapping[str, ServiceKey], Problems]:
         """Per host the service that the client means: of its own namespace before others', the oldest of those."""
@@ -88,7 +116,12 @@ class Clusters:
         return merge_rules([rule for rule in found if rule is not None]), ()
 
     def _view(self, read: Read, pair: ClientService, rules: tuple[Key, ...]) -> tuple[ServiceView, Problems]:
-        return ServiceView(pair.service, rules, pair.client.gateway and bool(read.get(self._gateway_own, pair.service))), ()
+        gateway = pair.client.gateway and (bool(read.get(self._gateway_own, pair.service)) or self._takes_credentials(read, rules))
+        return ServiceView(pair.service, rules, gateway), ()
+
+    def _takes_credentials(self, read: Read, rules: tuple[Key, ...]) -> bool:
+        heads = (read.get(self._base.rule_heads, key) for key in rules)
+        return any(head is not None and head.credentials for head in heads)
 
     def _secure(self, read: Read, key: ServiceKey, endpoints: tuple[Endpoint, ...]) -> tuple[tuple[Endpoint, ...], Problems]:
         """Mutual TLS only to workload ports whose PeerAuthentication takes it."""
@@ -102,11 +135,11 @@ class Clusters:
 
     def _reach_of(self, read: Read, key: ServiceKey, service: Service) -> tuple[Reach, Problems]:
         endpoints = read.get(self._base.endpoints, key) or ()
-        root = self._base.settings.root_namespace
+        root, mesh = self._base.settings.root_namespace, mesh_of(read, self._base.mesh)
         return Reach(
-            identities=tuple(sorted({endpoint.identity for endpoint in endpoints if endpoint.identity})),
+            identities=_in_domains({endpoint.identity for endpoint in endpoints if endpoint.identity}, mesh.trust_domain_aliases),
             all_mesh=bool(endpoints) and all(endpoint.tls_mode == "istio" for endpoint in endpoints),
-            auto_mtls=mesh_of(read, self._base.mesh).enable_auto_mtls,
+            auto_mtls=mesh.enable_auto_mtls,
             mode=namespace_mode(self._policies_of(read, service.namespace), service.namespace, root),
         ), ()
 
@@ -117,7 +150,8 @@ class Clusters:
         policy = read.get(self.policies, view)
         reach = read.get(self._reach, view.service) or Reach()
         static = self._static(read, service, policy) if service.resolution not in (Resolution.STATIC, Resolution.NONE) else {}
-        plans = plan_outbound_clusters(service, policy, reach, static, gateway=view.gateway)
+        defaults = read.get(self.defaults, ()) or ClusterDefaults()
+        plans = plan_outbound_clusters(service, policy, reach, static, defaults, gateway=view.gateway)
         return {(view, name): plan for name, plan in plans.items()}, ()
 
     def _static(self, read: Read, service: Service, policy: DestinationPolicy | None) -> dict[tuple[int, str], EndpointsPlan]:
@@ -164,7 +198,7 @@ class Clusters:
             rules = self._rules(read, ClientService(Client(namespace=scope.namespace), key), None)[0]
             found = (read.get(self._base.rule_objects, rule) for rule in rules)
             policy = merge_rules([rule for rule in found if rule is not None])
-            plans.append(plan_inbound_cluster(target, by_target[target], policy))
+            plans.append(plan_inbound_cluster(target, by_target[target], policy, read.get(self.defaults, ()) or ClusterDefaults()))
         return tuple(plans), ()
 
     def hashes(self, read: Read, client: Client, service: ServiceKey | None, subset: str, port: int) -> tuple[HashPlan, ...]:
@@ -174,6 +208,19 @@ class Clusters:
         view = read.get(self.views, ClientService(client, service))
         policy = read.get(self.policies, view) if view is not None else None
         return plan_hashes(policy_for(policy, subset, port).load_balancer) or plan_hashes(policy_for(policy, "", port).load_balancer)
+
+
+def _passthroughs(_read: Read, _key: tuple[()], mesh: ClusterDefaults) -> tuple[Mapping[str, tuple[PassthroughPlan, ...]], Problems]:
+    return {kind: plan_passthroughs(mesh, gateway=kind == "router") for kind in ("router", "sidecar")}, ()
+
+
+def _in_domains(identities: Iterable[str], aliases: Iterable[str]) -> tuple[str, ...]:
+    """SPIFFE URIs, also as they read in the other names of the trust domain."""
+    found = set(identities)
+    for identity in tuple(found):
+        _, _, path = identity.removeprefix("spiffe://").partition("/")
+        found |= {f"spiffe://{alias}/{path}" for alias in aliases}
+    return tuple(sorted(found))
 
 
 def _pairs(_read: Read, client: Client, seen: Mapping[str, ServiceKey]) -> tuple[Mapping[ClientService, None], Problems]:

@@ -6,7 +6,7 @@ a rule for the host decides alone. Inside it the most specific host counts; rule
 
 from collections.abc import Iterable, Sequence
 
-from lateen.api.destinationrule import DestinationRule, PortTrafficPolicy, Subset, TrafficPolicy
+from lateen.api.destinationrule import ClientTLSSettings, DestinationRule, PortTrafficPolicy, Subset, TrafficPolicy
 from lateen.api.meta import Key
 from lateen.compile.virtualservices import exported_to
 from lateen.model.destination import DestinationPolicy, PortPolicy, RuleHead
@@ -15,7 +15,9 @@ from lateen.model.service import ServiceKey
 from lateen.util.hosts import matches, more_specific_first, resolve
 from lateen.util.selectors import canonical
 
-__all__ = ["head_of_rule", "merge_rules", "policy_for", "rules_for"]
+__all__ = ["CA_SUFFIX", "credentials_of", "head_of_rule", "merge_rules", "policy_for", "rules_for"]
+
+CA_SUFFIX = "-cacert"  # of the Secret (or its SDS resource) that holds the CA for a credential
 
 
 def head_of_rule(rule: DestinationRule, *, domain: str, default_export: tuple[str, ...]) -> RuleHead:
@@ -28,7 +30,15 @@ def head_of_rule(rule: DestinationRule, *, domain: str, default_export: tuple[st
         host=resolve(spec.host, meta.namespace, domain),
         export_to=exported_to(spec.export_to or default_export, meta.namespace),
         selector=selector,
+        credentials=not selector and any(settings.credential_name for settings in _tls_settings(rule)),
     )
+
+
+def _tls_settings(rule: DestinationRule) -> Iterable[ClientTLSSettings]:
+    """All TLS settings of a rule, whatever they are for."""
+    policies = [rule.spec.traffic_policy, *(subset.traffic_policy for subset in rule.spec.subsets)]
+    for policy in (one for one in policies if one is not None):
+        yield from (tls for tls in (policy.tls, *(one.tls for one in policy.port_level_settings)) if tls is not None)
 
 
 def rules_for(
@@ -71,6 +81,7 @@ def merge_rules(rules: Sequence[DestinationRule]) -> DestinationPolicy | None:
         host=rules[0].spec.host,
         policy=next((rule.spec.traffic_policy for rule in rules if rule.spec.traffic_policy is not None), None),
         subsets=tuple(subsets.values()),
+        selective=rules[0].spec.workload_selector is not None,
         owners=tuple((Key("DestinationRule", r.metadata.namespace, r.metadata.name), r.metadata.generation) for r in rules),
     )
 
@@ -127,6 +138,16 @@ def _with_port(policy: PortPolicy, source: TrafficPolicy, port: int) -> PortPoli
         proxy_protocol=policy.proxy_protocol,
         retry_budget=policy.retry_budget,
     )
+
+
+def credentials_of(rule: DestinationRule) -> frozenset[str]:
+    """The Secrets, by SDS name, that clusters of the rule take certificates from."""
+    names = set()
+    for settings in _tls_settings(rule):
+        if settings.credential_name and settings.mode in ("SIMPLE", "MUTUAL"):
+            names.add(f"{settings.credential_name}{CA_SUFFIX}")
+            names |= {settings.credential_name} if settings.mode == "MUTUAL" else set()
+    return frozenset(name.removeprefix("kubernetes://") for name in names)
 
 
 def _number(settings: PortTrafficPolicy) -> int:

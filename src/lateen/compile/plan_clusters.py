@@ -7,18 +7,20 @@ speaks TLS follows Istio's automatic mutual TLS unless the rule decides. Endpoin
 from collections.abc import Iterable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lateen.api.destinationrule import ClientTLSSettings, ConnectionPoolHTTP
-from lateen.compile.destinationrules import policy_for
+from lateen.compile.destinationrules import CA_SUFFIX, policy_for
 from lateen.compile.plan_policies import plan_breaker, plan_load_balancer, plan_outlier, plan_pool
 from lateen.model.authn import MtlsMode
 from lateen.model.clusterplan import ClusterPlan, ClusterTls, EndpointsPlan, LoadBalancerPlan, PassthroughPlan
 from lateen.model.destination import DestinationPolicy, PortPolicy
+from lateen.model.mesh import ClusterDefaults
 from lateen.model.names import BLACK_HOLE, INBOUND_PASSTHROUGH, PASSTHROUGH, inbound_cluster, outbound_cluster, sni
 from lateen.model.scope import ServiceInstance
 from lateen.model.service import Port, Protocol, Resolution, Service
 
-__all__ = ["PASSTHROUGHS", "Reach", "differs_for_gateways", "kind_of", "plan_inbound_cluster", "plan_outbound_clusters"]
+__all__ = ["Reach", "differs_for_gateways", "kind_of", "plan_inbound_cluster", "plan_outbound_clusters", "plan_passthroughs"]
 
 _MESH_ALPN = ("istio-peer-exchange", "istio")
 _LOOPBACK = "127.0.0.6"  # what the sidecar connects to its application from, so that it is not intercepted again
@@ -29,14 +31,9 @@ _KINDS = {
     Resolution.DNS_ROUND_ROBIN: "LOGICAL_DNS",
     Resolution.NONE: "ORIGINAL_DST",
 }
-PASSTHROUGHS = {
-    "gateway": (PassthroughPlan(BLACK_HOLE, BLACK_HOLE, original_destination=False),),
-    "sidecar": (
-        PassthroughPlan(BLACK_HOLE, BLACK_HOLE, original_destination=False),
-        PassthroughPlan(PASSTHROUGH, PASSTHROUGH, original_destination=True),
-        PassthroughPlan(INBOUND_PASSTHROUGH, PASSTHROUGH, original_destination=True, sources=(_LOOPBACK,)),
-    ),
-}
+
+
+_BY_NAME = ("STRICT_DNS", "LOGICAL_DNS")
 
 
 def kind_of(service: Service, *, gateway: bool) -> str:
@@ -49,6 +46,16 @@ def differs_for_gateways(service: Service) -> bool:
     return service.resolution == Resolution.NONE or any(port.protocol == Protocol.AUTO for port in service.ports)
 
 
+def plan_passthroughs(mesh: ClusterDefaults, *, gateway: bool) -> tuple[PassthroughPlan, ...]:
+    """The clusters that exist in every proxy. A gateway passes nothing on, as nothing is redirected to it."""
+    pool, breaker = plan_pool(mesh.connection_pool, mesh), plan_breaker(PortPolicy(connection_pool=mesh.connection_pool))
+    black_hole = PassthroughPlan(BLACK_HOLE, BLACK_HOLE, original_destination=False, pool=pool)
+    if gateway:
+        return (black_hole,)
+    outbound = PassthroughPlan(PASSTHROUGH, PASSTHROUGH, original_destination=True, pool=pool, breaker=breaker)
+    return (black_hole, outbound, replace(outbound, name=INBOUND_PASSTHROUGH, sources=(_LOOPBACK,)))
+
+
 class Reach(Struct, frozen=True, kw_only=True):
     """What is known of how a service's workloads take connections."""
 
@@ -59,16 +66,26 @@ class Reach(Struct, frozen=True, kw_only=True):
 
 
 def plan_outbound_clusters(
-    service: Service, rule: DestinationPolicy | None, reach: Reach, static: dict[tuple[int, str], EndpointsPlan], *, gateway: bool = False
+    service: Service,
+    rule: DestinationPolicy | None,
+    reach: Reach,
+    static: dict[tuple[int, str], EndpointsPlan],
+    mesh: ClusterDefaults,
+    *,
+    gateway: bool = False,
 ) -> dict[str, ClusterPlan]:
-    """The clusters of every port and subset by name; `static` holds endpoints of DNS clusters by port and subset."""
+    """The clusters of every port and subset by name; `static` holds endpoints of DNS clusters by port and subset.
+
+    A name that stands for no address has no cluster.
+    """
     plans: dict[str, ClusterPlan] = {}
     for port in service.ports if service.resolution in _KINDS else ():
         if port.protocol == Protocol.UDP:
             continue
         for subset in ("", *(one.name for one in rule.subsets)) if rule is not None else ("",):
-            plan = _outbound(service, port, subset, rule, reach, static.get((port.number, subset)), gateway=gateway)
-            plans[plan.name] = plan
+            plan = _outbound(service, port, subset, rule, reach, static.get((port.number, subset)), mesh, gateway=gateway)
+            if plan.kind not in _BY_NAME or (plan.endpoints is not None and plan.endpoints.localities):
+                plans[plan.name] = plan
     return plans
 
 
@@ -79,48 +96,76 @@ def _outbound(
     rule: DestinationPolicy | None,
     reach: Reach,
     endpoints: EndpointsPlan | None,
+    mesh: ClusterDefaults,
     *,
     gateway: bool,
 ) -> ClusterPlan:
-    policy = policy_for(rule, subset, port.number)
+    policy = _with_defaults(policy_for(rule, subset, port.number), mesh)
     kind = kind_of(service, gateway=gateway)
     simple = policy.load_balancer.simple if policy.load_balancer is not None else None
     if simple == "PASSTHROUGH":
         kind = "ORIGINAL_DST"
     original = kind == "ORIGINAL_DST"
-    protocol = _protocol(port, policy, gateway=gateway)
+    protocol = _protocol(port, policy, mesh, gateway=gateway)
     return ClusterPlan(
         name=outbound_cluster(port.number, subset, service.hostname),
         kind=kind,  # type: ignore[arg-type]  # the values of _KINDS
         services=((service.name, service.hostname, service.namespace),),
         subset=subset,
         config=rule.config if rule is not None else None,
-        external=service.mesh_external,
+        external=service.mesh_external and not subset,
         protocol=protocol,  # type: ignore[arg-type]  # one of three
         load_balancer=LoadBalancerPlan(policy="CLUSTER_PROVIDED") if original else plan_load_balancer(policy.load_balancer),
         breaker=plan_breaker(policy),
-        pool=plan_pool(policy.connection_pool),
+        pool=plan_pool(policy.connection_pool, mesh),
         outlier=plan_outlier(policy.outlier_detection),
-        tls=_tls(service, port, subset, policy.tls, reach, protocol, original=original),
+        tls=_tls(service, port, subset, _allowed(policy.tls, rule, gateway=gateway), reach, protocol, mesh, original=original),
         proxy_protocol=policy.proxy_protocol.version if policy.proxy_protocol is not None else "",
-        endpoints=endpoints if kind in ("STRICT_DNS", "LOGICAL_DNS") else None,
-        owners=rule.owners if rule is not None else (),
+        dns_refresh=mesh.dns_refresh,
+        endpoints=endpoints if kind in _BY_NAME else None,
+        owners=((service.origin, service.generation), *(rule.owners if rule is not None else ())),
     )
 
 
-def _protocol(port: Port, policy: PortPolicy, *, gateway: bool) -> str:
+def _with_defaults(policy: PortPolicy, mesh: ClusterDefaults) -> PortPolicy:
+    return replace(
+        policy,
+        connection_pool=policy.connection_pool or mesh.connection_pool,
+        outlier_detection=policy.outlier_detection or mesh.outlier_detection,
+    )
+
+
+def _allowed(tls: ClientTLSSettings | None, rule: DestinationPolicy | None, *, gateway: bool) -> ClientTLSSettings | None:
+    """A Secret's certificate is for gateways, and for the workloads that a rule selects; others connect in the clear."""
+    selective = rule is not None and rule.selective
+    if tls is None or gateway or selective or not tls.credential_name or tls.mode not in ("SIMPLE", "MUTUAL"):
+        return tls
+    return ClientTLSSettings(mode="DISABLE")
+
+
+def _protocol(port: Port, policy: PortPolicy, mesh: ClusterDefaults, *, gateway: bool) -> str:
+    """What the cluster speaks; a rule that asks for HTTP/2 is believed for any port, the mesh's wish only for HTTP ports."""
     http = (policy.connection_pool.http if policy.connection_pool is not None else None) or ConnectionPoolHTTP()
-    if port.protocol.is_http2 or (http.h2_upgrade_policy == "UPGRADE" and (port.protocol.is_http or port.protocol == Protocol.AUTO)):
+    if http.use_client_protocol:
+        return "client"
+    wish = {"UPGRADE": True, "DO_NOT_UPGRADE": False}.get(http.h2_upgrade_policy, mesh.h2_upgrade and port.protocol.is_http)
+    if port.protocol.is_http2 or wish:
         return "http2"
-    return (
-        "client" if (port.protocol == Protocol.AUTO and not gateway) or (http.use_client_protocol and port.protocol.is_http) else "default"
-    )
+    return "client" if port.protocol == Protocol.AUTO and not gateway else "default"
 
 
 def _tls(
-    service: Service, port: Port, subset: str, tls: ClientTLSSettings | None, reach: Reach, protocol: str, *, original: bool
+    service: Service,
+    port: Port,
+    subset: str,
+    tls: ClientTLSSettings | None,
+    reach: Reach,
+    protocol: str,
+    mesh: ClusterDefaults,
+    *,
+    original: bool,
 ) -> ClusterTls | None:
-    names = service.subject_alt_names or reach.identities
+    names = tuple(sorted({*service.subject_alt_names, *reach.identities}))
     h2 = ("h2",) if protocol == "http2" else ()
     server = sni(port.number, subset, service.hostname)
     if tls is None:
@@ -129,7 +174,7 @@ def _tls(
         return None
     if tls.mode == "ISTIO_MUTUAL":
         return _mutual("ISTIO_MUTUAL", tls.subject_alt_names or names, tls.sni or server, h2)
-    return _foreign(tls, service, h2)
+    return _foreign(tls, names if service.registry != "Kubernetes" else (), h2, mesh)
 
 
 def _automatic(
@@ -153,34 +198,40 @@ def _mutual(mode: str, names: tuple[str, ...], server: str, h2: tuple[str, ...])
     )
 
 
-def _foreign(tls: ClientTLSSettings, service: Service, h2: tuple[str, ...]) -> ClusterTls:
-    names = tls.subject_alt_names or service.subject_alt_names
+def _foreign(tls: ClientTLSSettings, known: tuple[str, ...], h2: tuple[str, ...], mesh: ClusterDefaults) -> ClusterTls:
+    """TLS to a server outside the mesh; `known` are its names where the rule gives none."""
     if tls.credential_name:
-        certificate = f"kubernetes://{tls.credential_name}" if tls.mode == "MUTUAL" else ""
-        root = f"kubernetes://{tls.credential_name}-cacert"
+        credential = f"kubernetes://{tls.credential_name.removeprefix('kubernetes://')}"
+        certificate, root = credential if tls.mode == "MUTUAL" else "", f"{credential}{CA_SUFFIX}"
     else:
         certificate = f"file-cert:{tls.client_certificate}~{tls.private_key}" if tls.mode == "MUTUAL" else ""
         root = f"file-root:{tls.ca_certificates or 'system'}"
     return ClusterTls(
         mode="MUTUAL" if tls.mode == "MUTUAL" else "SIMPLE",
-        names=names,
+        names=tls.subject_alt_names or known,
         sni=tls.sni,
         alpn=h2,
         certificate=certificate,
         root="" if tls.insecure_skip_verify else root,
         auto_sni=not tls.sni,
-        auto_names=not tls.sni and not names and not tls.insecure_skip_verify,
+        auto_names=not tls.sni and not tls.subject_alt_names and not tls.insecure_skip_verify,
+        curves=mesh.ecdh_curves,
+        ciphers=mesh.cipher_suites,
+        crl=tls.ca_crl,
     )
 
 
-def plan_inbound_cluster(target: int, instances: Iterable[ServiceInstance], rule: DestinationPolicy | None) -> ClusterPlan:
+def plan_inbound_cluster(
+    target: int, instances: Iterable[ServiceInstance], rule: DestinationPolicy | None, mesh: ClusterDefaults
+) -> ClusterPlan:
     """The cluster of a port of the workload: what arrived goes on to the address it was sent to."""
     instances = tuple(instances)
     first = instances[0]
     policy = policy_for(rule, "", first.port.number)
     pool = PortPolicy(connection_pool=policy.connection_pool)
     counts = rule is not None and rule.policy is not None
-    services = dict.fromkeys((one.service.hostname.partition(".")[0], one.service.hostname, one.service.namespace) for one in instances)
+    same = [one.service for one in instances if one.port.number == first.port.number]
+    services = dict.fromkeys((key.hostname.partition(".")[0], key.hostname, key.namespace) for key in same)
     return ClusterPlan(
         name=inbound_cluster(target),
         kind="ORIGINAL_DST",
@@ -190,6 +241,6 @@ def plan_inbound_cluster(target: int, instances: Iterable[ServiceInstance], rule
         protocol="http2" if first.port.protocol.is_http2 else "client" if first.port.protocol == Protocol.AUTO else "default",
         load_balancer=LoadBalancerPlan(policy="CLUSTER_PROVIDED"),
         breaker=plan_breaker(pool),
-        pool=plan_pool(policy.connection_pool),
+        pool=plan_pool(policy.connection_pool, mesh),
         owners=rule.owners if rule is not None and counts else (),
     )

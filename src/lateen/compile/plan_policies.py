@@ -7,15 +7,18 @@ from lateen.api.destinationrule import (
     ConsistentHashLB,
     LoadBalancerSettings,
     OutlierDetection,
+    TcpKeepalive,
 )
 from lateen.model.clusterplan import UNLIMITED, BreakerPlan, LoadBalancerPlan, OutlierPlan, PoolPlan
 from lateen.model.destination import PortPolicy
+from lateen.model.mesh import ClusterDefaults
 from lateen.model.routeplan import HashPlan
 from lateen.util.durations import parse
 
 __all__ = ["plan_breaker", "plan_hashes", "plan_load_balancer", "plan_outlier", "plan_pool"]
 
 _RING_SIZE = 1024
+_RETRIES_AT_LEAST = 3
 _SECOND = 1_000_000_000
 _SIMPLE = {"RANDOM": "RANDOM", "ROUND_ROBIN": "ROUND_ROBIN"}
 
@@ -42,8 +45,9 @@ def plan_load_balancer(settings: LoadBalancerSettings | None) -> LoadBalancerPla
 def _hashing(settings: ConsistentHashLB) -> LoadBalancerPlan:
     if settings.maglev is not None:
         return LoadBalancerPlan(policy="MAGLEV", table_size=settings.maglev.table_size)
-    size = settings.ring_hash.minimum_ring_size if settings.ring_hash is not None else settings.minimum_ring_size
-    return LoadBalancerPlan(policy="RING_HASH", ring_size=size or _RING_SIZE)
+    if settings.ring_hash is not None:
+        return LoadBalancerPlan(policy="RING_HASH", ring_size=settings.ring_hash.minimum_ring_size)
+    return LoadBalancerPlan(policy="RING_HASH", ring_size=settings.minimum_ring_size or _RING_SIZE)
 
 
 def plan_hashes(settings: LoadBalancerSettings | None) -> tuple[HashPlan, ...]:
@@ -79,27 +83,36 @@ def plan_breaker(policy: PortPolicy) -> BreakerPlan:
         requests=http.http2_max_requests or UNLIMITED,
         retries=http.max_retries or UNLIMITED,
         budget_percent=(20.0 if budget.percent is None else budget.percent) if budget is not None else None,
-        budget_concurrency=(3 if budget.min_retry_concurrency is None else budget.min_retry_concurrency) if budget is not None else 0,
+        budget_concurrency=(budget.min_retry_concurrency or _RETRIES_AT_LEAST) if budget is not None else 0,
     )
 
 
-def plan_pool(settings: ConnectionPoolSettings | None) -> PoolPlan:
-    """Connection settings."""
+def plan_pool(settings: ConnectionPoolSettings | None, mesh: ClusterDefaults) -> PoolPlan:
+    """Connection settings; an idle time of TCP counts for HTTP too unless HTTP has its own."""
     tcp, http = _parts(settings)
-    keepalive, ping = tcp.tcp_keepalive, http.http2_keep_alive
+    ping = http.http2_keep_alive
+    timeout, idle = _time(tcp.connect_timeout), _time(http.idle_timeout)
     return PoolPlan(
-        connect_timeout=_time(tcp.connect_timeout) or PoolPlan().connect_timeout,
-        idle_timeout=_time(http.idle_timeout),
+        connect_timeout=mesh.connect_timeout if timeout is None else timeout,
+        idle_timeout=_time(tcp.idle_timeout) if idle is None else idle,
         max_connection_duration=_time(tcp.max_connection_duration),
         tcp_idle_timeout=_time(tcp.idle_timeout),
-        keepalive=(keepalive.probes, (_time(keepalive.time) or 0) // _SECOND, (_time(keepalive.interval) or 0) // _SECOND)
-        if keepalive is not None
-        else None,
+        keepalive=_keepalive(mesh.keepalive, tcp.tcp_keepalive),
         requests_per_connection=http.max_requests_per_connection,
         concurrent_streams=http.max_concurrent_streams,
         ping_interval=_time(ping.interval) if ping is not None else None,
         ping_timeout=_time(ping.timeout) if ping is not None else None,
     )
+
+
+def _keepalive(mesh: TcpKeepalive | None, own: TcpKeepalive | None) -> tuple[int, int, int] | None:
+    """Each number of the rule's own before the mesh's."""
+    if mesh is None and own is None:
+        return None
+    both = (own or TcpKeepalive(), mesh or TcpKeepalive())
+    times = [(_time(one.time) or 0) // _SECOND for one in both]
+    intervals = [(_time(one.interval) or 0) // _SECOND for one in both]
+    return (both[0].probes or both[1].probes, times[0] or times[1], intervals[0] or intervals[1])
 
 
 def _parts(settings: ConnectionPoolSettings | None) -> tuple[ConnectionPoolTCP, ConnectionPoolHTTP]:

@@ -28,6 +28,7 @@ class RuleHead(Struct, frozen=True, kw_only=True):
     host: str
     export_to: tuple[str, ...]
     selector: Selector = ()
+    credentials: bool = False  # its TLS takes a certificate from a Secret, which not every client may have
 
 
 class DestinationPolicy(Struct, frozen=True, kw_only=True):
@@ -37,6 +38,7 @@ class DestinationPolicy(Struct, frozen=True, kw_only=True):
     host: str
     policy: TrafficPolicy | None = None
     subsets: tuple[Subset, ...] = ()
+    selective: bool = False  # for certain workloads only
     owners: tuple[Owner, ...] = ()
 
     def subset(self, name: str) -> Subset | None:

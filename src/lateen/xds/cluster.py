@@ -8,6 +8,7 @@ from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 
 from lateen.model.clusterplan import BreakerPlan, ClusterPlan, LoadBalancerPlan, OutlierPlan, PassthroughPlan, PoolPlan
 from lateen.xds.endpoint import build_load_assignment
+from lateen.xds.proxyprotocol import add_proxy_protocol
 from lateen.xds.upstreamtls import add_tls
 from lateen.xds.values import set_duration
 
@@ -40,6 +41,8 @@ def build_cluster(plan: ClusterPlan) -> pb.Cluster:
         cluster.outlier_detection.CopyFrom(_outlier(plan.outlier))
     if plan.tls is not None:
         add_tls(cluster, plan.tls)
+    if plan.proxy_protocol:
+        add_proxy_protocol(cluster, plan.proxy_protocol)
     _add_discovery(cluster, plan)
     return cluster
 
@@ -47,12 +50,13 @@ def build_cluster(plan: ClusterPlan) -> pb.Cluster:
 def build_passthrough(plan: PassthroughPlan) -> pb.Cluster:
     """A cluster that exists in every proxy."""
     cluster = pb.Cluster(name=plan.name, alt_stat_name=f"{plan.stat_name};")
-    set_duration(cluster.connect_timeout, PoolPlan().connect_timeout)
+    set_duration(cluster.connect_timeout, plan.pool.connect_timeout)
     if not plan.original_destination:
         cluster.type = pb.Cluster.STATIC
         return cluster
     cluster.type, cluster.lb_policy = pb.Cluster.ORIGINAL_DST, pb.Cluster.CLUSTER_PROVIDED
-    cluster.circuit_breakers.thresholds.append(_breaker(BreakerPlan()))
+    cluster.circuit_breakers.thresholds.append(_breaker(plan.breaker))
+    _add_pool(cluster, plan.pool)
     for source in plan.sources[:1]:
         cluster.upstream_bind_config.source_address.CopyFrom(address_pb2.SocketAddress(address=source, port_value=0))
     options = http_protocol_options_pb2.HttpProtocolOptions()
@@ -74,7 +78,7 @@ def _breaker(plan: BreakerPlan) -> circuit_breaker_pb2.CircuitBreakers.Threshold
 
 def _add_load_balancer(cluster: pb.Cluster, plan: LoadBalancerPlan) -> None:
     cluster.lb_policy = pb.Cluster.LbPolicy.Value(plan.policy)
-    if plan.policy == "RING_HASH":
+    if plan.policy == "RING_HASH" and plan.ring_size:
         cluster.ring_hash_lb_config.minimum_ring_size.value = plan.ring_size
     elif plan.policy == "MAGLEV" and plan.table_size:
         cluster.maglev_lb_config.table_size.value = plan.table_size
@@ -117,7 +121,7 @@ def _add_http(cluster: pb.Cluster, plan: ClusterPlan) -> None:
         _follow_client(options)
     elif plan.protocol == "http2":
         _http2(options.explicit_http_config.http2_protocol_options, plan.pool)
-    elif options.ByteSize():
+    elif options.ByteSize() or plan.pool.concurrent_streams:
         options.explicit_http_config.http_protocol_options.SetInParent()
     if options.ByteSize():
         cluster.typed_extension_protocol_options[_HTTP_OPTIONS].Pack(options, deterministic=True)
@@ -161,7 +165,8 @@ def _outlier(plan: OutlierPlan) -> outlier_detection_pb2.OutlierDetection:
     _count(outlier, "consecutive_gateway_failure", plan.consecutive_gateway)
     outlier.split_external_local_origin_errors = plan.split_local
     if plan.split_local:
-        _count(outlier, "consecutive_local_origin_failure", plan.consecutive_local)
+        _count(outlier, "consecutive_local_origin_failure", plan.consecutive_local or None)
+        outlier.enforcing_local_origin_success_rate.value = 0
     if plan.interval is not None:
         set_duration(outlier.interval, plan.interval)
     if plan.base_ejection is not None:

@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 from lateen.compile.clusters import ServiceView
 from lateen.compile.listeners import GatewayView
-from lateen.compile.plan_clusters import PASSTHROUGHS
 from lateen.compile.routes import ClientHost
 from lateen.compile.scope import ScopeSet
 from lateen.compile.world import World
 from lateen.graph import Collection, Commit, Graph, Read
-from lateen.model.clusterplan import ClusterPlan, EndpointsPlan
+from lateen.model.clusterplan import ClusterPlan, EndpointsPlan, PassthroughPlan
 from lateen.model.frame import Frame, Owner, Snapshot
 from lateen.model.listenerplan import ListenerPlan
 from lateen.model.routeplan import VirtualHostPlan
@@ -45,10 +44,8 @@ class Snapshots:
 
     def __init__(self, graph: Graph, world: World) -> None:
         self._world = world
-        self._fixed = {
-            kind: {plan.name: pack(plan.name, CLUSTER, build_passthrough(plan)) for plan in plans} for kind, plans in PASSTHROUGHS.items()
-        }
         clusters, scopes, routes, listeners = world.clusters, world.scopes, world.routes, world.listeners
+        self._fixed: Collection[tuple[()], Mapping[str, Frames]] = graph.one("fixed clusters", clusters.passthroughs, _fixed_frames)
         self._cluster_frames: Collection[tuple[ServiceView, str], Frame] = graph.one("cluster frames", clusters.plans, _cluster_frame)
         self._endpoint_frames: Collection[tuple[ServiceView, str], Frame] = graph.one(
             "endpoint frames", clusters.endpoints, _endpoint_frame
@@ -122,21 +119,28 @@ class Snapshots:
         listener = read.get(self._inbound, inbound)
         clusters = read.get(self._client_clusters, outbound.client) or {}
         return {
-            CLUSTER: {**self._fixed["sidecar"], **clusters, **(read.get(self._inbound_clusters, inbound) or {})},
+            CLUSTER: {**self._fixed_of(read, "sidecar"), **clusters, **(read.get(self._inbound_clusters, inbound) or {})},
             ENDPOINTS: read.get(self._client_endpoints, outbound.client) or {},
             LISTENER: {**(read.get(self._outbound, outbound) or {}), **({listener.name: listener} if listener is not None else {})},
             ROUTES: read.get(self._route_frames, outbound) or {},
             SECRET: {},
         }, ()
 
+    def _fixed_of(self, read: Read, kind: str) -> Frames:
+        return (read.get(self._fixed, ()) or {}).get(kind, {})
+
     def _gateway(self, read: Read, scope: GatewayScope) -> Snapshot:
         clusters = read.get(self._client_clusters, scope.client) or {}
         return {
             **_EMPTY,
             **(read.get(self._gateways, scope) or {}),
-            CLUSTER: {**self._fixed["gateway"], **clusters},
+            CLUSTER: {**self._fixed_of(read, "router"), **clusters},
             ENDPOINTS: read.get(self._client_endpoints, scope.client) or {},
         }
+
+
+def _fixed_frames(_read: Read, _key: tuple[()], kinds: Mapping[str, tuple[PassthroughPlan, ...]]) -> tuple[Mapping[str, Frames], Problems]:
+    return {kind: {plan.name: pack(plan.name, CLUSTER, build_passthrough(plan)) for plan in plans} for kind, plans in kinds.items()}, ()
 
 
 def _cluster_frame(_read: Read, key: tuple[ServiceView, str], plan: ClusterPlan) -> tuple[Frame, Problems]:

@@ -34,6 +34,8 @@ def _socket(plan: ClusterTls) -> base_pb2.TransportSocket:
     common.alpn_protocols.extend(plan.alpn)
     common.tls_params.tls_minimum_protocol_version = _VERSIONS.Value(plan.min_version.replace("TLSV", "TLSv"))
     common.tls_params.tls_maximum_protocol_version = common_pb2.TlsParameters.TLSv1_3
+    common.tls_params.ecdh_curves.extend(plan.curves)
+    common.tls_params.cipher_suites.extend(plan.ciphers)
     if plan.certificate:
         common.tls_certificate_sds_secret_configs.append(_secret(plan.certificate))
     if plan.root:
@@ -41,6 +43,8 @@ def _socket(plan: ClusterTls) -> base_pb2.TransportSocket:
         validation.default_validation_context.SetInParent()
         for name in plan.names:
             validation.default_validation_context.match_subject_alt_names.add(exact=name)
+        if plan.crl:
+            validation.default_validation_context.crl.filename = plan.crl
         validation.validation_context_sds_secret_config.CopyFrom(_secret(plan.root))
     socket = base_pb2.TransportSocket(name="envoy.transport_sockets.tls")
     socket.typed_config.Pack(context, deterministic=True)
