@@ -91,7 +91,7 @@ class Envoy:
         self.starts += 1
         try:
             process = await self._launcher.launch(self._argv, self._env, *self._user)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  (whatever a launcher raises, the pod must say that its proxy does not run)
             return f"Envoy cannot be started: {error}"
         self._process = process
         if self._wanted:

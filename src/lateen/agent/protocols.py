@@ -38,7 +38,7 @@ class Launcher(Protocol):
     """Starts programs inside the pod, with its standard output and error where the pod's logs go."""
 
     async def launch(self, argv: Sequence[str], env: Mapping[str, str], uid: int, gid: int) -> Process:
-        """OSError with a sentence when it cannot be started."""
+        """An exception with a sentence when it cannot be started."""
         ...
 
 

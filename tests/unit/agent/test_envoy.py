@@ -63,7 +63,7 @@ class Launcher:
             await self.gate.wait()
         if self.refuses:
             self.refuses -= 1
-            raise OSError("there is no program envoy")
+            raise RuntimeError("there is no program envoy")
         program = Program(self.ignores)
         self.programs.put_nowait(program)
         return program
