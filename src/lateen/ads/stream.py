@@ -34,7 +34,7 @@ class Stream:
         subscription = self._subscriptions[request.type_url]
         if request.nonce and not first:
             answered = subscription.answer(request.nonce)
-            if answered is None and request.replace:
+            if answered is None and request.replace and subscription.stale(request.nonce):
                 return ()
             if answered is not None:
                 self._note(answered, request.error)
@@ -78,7 +78,7 @@ class Stream:
         for type_url in self.types:
             if type_url in _USERS and (self._busy(_MAKERS) or self.waits):
                 continue
-            removals = not (type_url in _MAKERS and self._busy(_USERS))
+            removals = not (type_url in _MAKERS and self._trailing(_USERS))
             push = self._subscriptions[type_url].next(self._snapshot.get(type_url, {}), removals=removals)
             if push is not None:
                 pushes.append(push)
@@ -92,6 +92,9 @@ class Stream:
 
     def _busy(self, types: tuple[str, ...]) -> bool:
         return any(self._subscriptions[t].outstanding(self._snapshot.get(t, {})) for t in types if t in self._subscriptions)
+
+    def _trailing(self, types: tuple[str, ...]) -> bool:
+        return any(self._subscriptions[t].trailing(self._snapshot.get(t, {})) for t in types if t in self._subscriptions)
 
     def _unasked_endpoints(self) -> bool:
         clusters, endpoints = self._subscriptions.get(CDS), self._subscriptions.get(EDS)

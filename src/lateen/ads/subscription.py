@@ -122,6 +122,15 @@ class Subscription:
         wanted = self.wanted(desired)
         return wanted is not self.sent and any(self._differs(name, frame) for name, frame in wanted.items())
 
+    def trailing(self, desired: Mapping[str, Frame]) -> bool:
+        """Like `outstanding`, but what the client still has to give up counts too."""
+        wanted = self.wanted(desired)
+        return self.outstanding(desired) or (wanted is not self.sent and any(name not in wanted for name in self.sent))
+
+    def stale(self, nonce: str) -> bool:
+        """Whether a newer push than `nonce` is under way: its answer will tell the names."""
+        return nonce != str(self.nonce)
+
     def answer(self, nonce: str) -> Push | None:
         """The push that `nonce` answers; None for a stale or foreign nonce."""
         push = self.in_flight

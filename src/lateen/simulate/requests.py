@@ -111,7 +111,7 @@ def _header_value(matcher: route_components_pb2.HeaderMatcher, value: str) -> bo
     if kind == "present_match":
         return bool(matcher.present_match)
     simple = {"exact_match": value == matcher.exact_match, "prefix_match": value.startswith(matcher.prefix_match)}
-    return simple.get(kind or "", True)
+    return bool(simple.get(kind or "", True))
 
 
 def _string(matcher: string_pb2.StringMatcher, text: str) -> bool:

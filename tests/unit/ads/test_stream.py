@@ -167,3 +167,21 @@ def test_a_name_asked_for_again_is_sent_again() -> None:
     stream.on_request(Request(type_url=RDS, unsubscribe=("80",)))
     (push,) = stream.on_request(ask(RDS, "80"))
     assert names(push) == ["80@1"]
+
+
+def test_a_cluster_goes_only_after_the_listener_that_led_to_it() -> None:
+    """Listener, route and cluster vanish together: the client gives up the listener first."""
+    stream = connected(snapshot(cds=("a", "b"), eds=("a", "b"), lds=("80",), rds=("80",)))
+    pushes = stream.on_snapshot(snapshot(cds=("b",), eds=("b",)))
+    assert [push.type_url for push in pushes] == [LDS, RDS]
+    later = [push for one in pushes for push in stream.on_request(ack(one))]
+    assert (CDS, ("a",)) in [(push.type_url, push.removed) for push in later]
+
+
+def test_a_new_set_of_names_counts_under_the_nonce_already_answered() -> None:
+    """A state-of-the-world client asks for more endpoints with the nonce of the last push, which it has answered long ago."""
+    stream = Stream(snapshot(eds=("a", "b")), sotw=True)
+    (first,) = stream.on_request(ask(EDS, "a", replace=True))
+    assert stream.on_request(ask(EDS, "a", replace=True, nonce=first.nonce)) == ()
+    (second,) = stream.on_request(ask(EDS, "a", "b", replace=True, nonce=first.nonce))
+    assert names(second) == ["a@1", "b@1"]
