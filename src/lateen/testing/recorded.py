@@ -3,7 +3,7 @@
 Reads the short form of `world.yaml` (services with their pods). Must not know scenarios or what is expected of them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from typing import Any
 
@@ -15,7 +15,7 @@ NODE = "node-1"
 _CANONICAL = "service.istio.io/canonical-"
 
 
-def world_objects(services: list[Mapping[str, Any]]) -> Iterator[Raw]:
+def world_objects(services: Iterable[Mapping[str, Any]]) -> Iterator[Raw]:
     """Services, Pods, EndpointSlices, the node, and Kubernetes' own service; addresses are given in order."""
     yield _object("v1", "Node", "", NODE, labels={"topology.kubernetes.io/region": "region1", "topology.kubernetes.io/zone": "zone1"})
     yield _kubernetes()
