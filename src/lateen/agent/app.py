@@ -226,8 +226,10 @@ class Agent:
     async def _ended_or(self, seconds: float) -> None:
         """Until Envoy has ended, at most so long."""
         waiting = [tasks.spawn(self._envoy.ended(), name="drained"), tasks.spawn(self._clock.sleep(seconds), name="drain")]
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        await tasks.cancel_all(*waiting)
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await tasks.cancel_all(*waiting)
 
     def _stop_watching(self) -> None:
         if self._watch is not None:

@@ -106,8 +106,10 @@ class Envoy:
         """Until then, or until it is to end."""
         sleeping = tasks.spawn(self._clock.sleep(seconds), name="envoy back-off")
         waking = tasks.spawn(self._wake.wait(), name="envoy end")
-        await asyncio.wait([sleeping, waking], return_when=asyncio.FIRST_COMPLETED)
-        await tasks.cancel_all(sleeping, waking)
+        try:
+            await asyncio.wait([sleeping, waking], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await tasks.cancel_all(sleeping, waking)
 
 
 def how_it_ended(code: int) -> str:
