@@ -78,6 +78,7 @@ def proxy_of(case: dict[str, Any]) -> Proxy:
         name="app",
         addresses=tuple(proxy["ipAddresses"]),
         labels=canonical(proxy["labels"]),
+        dns_capture=bool(proxy["metadata"].get("DNS_CAPTURE")),
     )
 
 

@@ -201,6 +201,16 @@ class Clusters:
             plans.append(plan_inbound_cluster(target, by_target[target], policy, read.get(self.defaults, ()) or ClusterDefaults()))
         return tuple(plans), ()
 
+    def services_of(self, read: Read, client: Client) -> list[Service]:
+        """All services that the client sees, as it sees them."""
+        keys = (read.get(self.visible, client) or {}).values()
+        return [service for key in keys if (service := self.service_of(read, client, key)) is not None]
+
+    def service_of(self, read: Read, client: Client, key: ServiceKey) -> Service | None:
+        """A service as the client sees it: with the address that its DNS answers."""
+        service = read.get(self._base.services, key)
+        return service.captured if service is not None and client.dns else service
+
     def hashes(self, read: Read, client: Client, service: ServiceKey | None, subset: str, port: int) -> tuple[HashPlan, ...]:
         """What a route to this destination hashes."""
         if service is None:

@@ -1,48 +1,40 @@
-"""EndpointSlices and the pods behind them become endpoints of a service."""
+"""EndpointSlices and the workloads behind them become endpoints of a service."""
 
 from collections.abc import Callable, Iterable
 
-from lateen.api.pods import Pod
 from lateen.api.services import Endpoint as SliceEndpoint
 from lateen.api.services import EndpointSlice
-from lateen.compile.workloads import spiffe_uri, tls_mode, workload_name, workload_tag
-from lateen.model.endpoint import Endpoint, Health, Locality
+from lateen.model.endpoint import Endpoint, Health
 from lateen.model.service import Port, Service
-from lateen.util.selectors import canonical
+from lateen.model.workload import Workload
 
-__all__ = ["SERVICE_LABEL", "slice_endpoints"]
+__all__ = ["SERVICE_LABEL", "Find", "endpoint_of", "slice_endpoints"]
 
 SERVICE_LABEL = "kubernetes.io/service-name"
 
+Find = Callable[[str, str, str], Workload | None]  # namespace, pod ("" = not told), address
 
-def slice_endpoints(
-    service: Service,
-    slices: Iterable[EndpointSlice],
-    pod_at: Callable[[str], Pod | None],
-    locality_of: Callable[[str], Locality],
-    *,
-    trust_domain: str,
-    cluster: str,
-) -> tuple[Endpoint, ...]:
-    """All endpoints, sorted; `pod_at` finds a pod by address, `locality_of` the locality of a node."""
+
+def slice_endpoints(service: Service, slices: Iterable[EndpointSlice], find: Find, *, cluster: str) -> tuple[Endpoint, ...]:
+    """All endpoints, sorted. `find` gives the workload behind one; a pod that is named but not known yet gets no traffic."""
     found: dict[tuple[str, int, int], Endpoint] = {}
     for one in slices:
-        for endpoint in one.endpoints:
-            health = _health(endpoint, ready_or_not=service.publish_not_ready)
-            if health is None or not endpoint.addresses:
+        ports = _ports(service, one)
+        for endpoint in one.endpoints if ports and one.address_type != "FQDN" else ():
+            if not endpoint.addresses or not _takes_traffic(endpoint, ready_or_not=service.publish_not_ready):
                 continue
             address = endpoint.addresses[0]
-            pod = pod_at(address)
-            for port, number in _ports(service, one):
-                found[(address, port.number, number)] = _endpoint(address, port, number, health, pod, locality_of, trust_domain, cluster)
+            name = endpoint.target_ref.name if endpoint.target_ref is not None and endpoint.target_ref.kind == "Pod" else ""
+            workload = find(service.namespace, name, address)
+            if name and workload is None:
+                continue
+            for port, number in ports:
+                found[(address, port.number, number)] = endpoint_of(address, port, number, workload, cluster)
     return tuple(found[key] for key in sorted(found))
 
 
-def _health(endpoint: SliceEndpoint, *, ready_or_not: bool) -> Health | None:
-    """None: no traffic at all."""
-    if endpoint.conditions.ready is not False or ready_or_not:
-        return Health.HEALTHY
-    return None
+def _takes_traffic(endpoint: SliceEndpoint, *, ready_or_not: bool) -> bool:
+    return endpoint.conditions.ready is not False or ready_or_not
 
 
 def _ports(service: Service, one: EndpointSlice) -> list[tuple[Port, int]]:
@@ -51,32 +43,23 @@ def _ports(service: Service, one: EndpointSlice) -> list[tuple[Port, int]]:
     return [(port, by_name[port.name]) for port in service.ports if port.name in by_name]
 
 
-def _endpoint(
-    address: str,
-    port: Port,
-    number: int,
-    health: Health,
-    pod: Pod | None,
-    locality_of: Callable[[str], Locality],
-    trust_domain: str,
-    cluster: str,
+def endpoint_of(
+    address: str, port: Port, number: int, workload: Workload | None, cluster: str, health: Health = Health.HEALTHY
 ) -> Endpoint:
-    if pod is None:
+    """The endpoint of `port` at `number` of an address, with what is known of the workload there."""
+    if workload is None:
         return Endpoint(address=address, port=number, service_port=port.number, health=health, cluster=cluster)
-    meta = pod.metadata
-    account = pod.spec.service_account_name or "default"
-    workload = workload_name(meta)
     return Endpoint(
         address=address,
         port=number,
         service_port=port.number,
         health=health,
-        locality=locality_of(pod.spec.node_name),
-        cluster=cluster,
-        tls_mode=tls_mode(meta.labels),
-        identity=spiffe_uri(trust_domain, meta.namespace, account),
-        namespace=meta.namespace,
-        workload=workload,
-        tag=workload_tag(meta.labels, workload, meta.namespace, cluster),
-        labels=canonical(meta.labels),
+        locality=workload.locality,
+        cluster=workload.cluster,
+        tls_mode=workload.tls_mode,
+        identity=workload.identity,
+        namespace=workload.namespace,
+        workload=workload.workload,
+        tag=workload.tag,
+        labels=workload.labels,
     )

@@ -59,8 +59,7 @@ class Listeners:
     def _outbound(self, read: Read, scope: OutboundScope, _none: None) -> tuple[tuple[ListenerPlan, ...], Problems]:
         mesh = mesh_of(read, self._base.mesh)
         client = scope.client
-        seen = read.get(self._clusters.visible, client) or {}
-        services = [service for key in seen.values() if (service := read.get(self._base.services, key)) is not None]
+        services = self._clusters.services_of(read, client)
         routes = self._mesh_routes(read, client.namespace)
         context = OutboundContext(
             allow_any=mesh.outbound_traffic_policy.mode != "REGISTRY_ONLY",

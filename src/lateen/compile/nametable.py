@@ -22,7 +22,7 @@ class Names:
         services = read.all(self._base.services).values()
         for service in sorted(services, key=lambda s: (s.namespace != namespace, s.creation, s.key)):
             if "*" in service.export_to or namespace in service.export_to:
-                seen.setdefault(service.hostname, self._host(read, service))
+                seen.setdefault(service.hostname, self._host(read, service.captured))
         return tuple(seen[host] for host in sorted(seen) if seen[host].addresses), ()
 
     def _host(self, read: Read, service: Service) -> NamedHost:

@@ -33,8 +33,7 @@ class Routes:
 
     def _tables(self, read: Read, scope: OutboundScope, _none: None) -> tuple[Tables, Problems]:
         client = scope.client
-        seen = read.get(self._clusters.visible, client) or {}
-        services = [service for key in seen.values() if (service := read.get(self._base.services, key)) is not None]
+        services = self._clusters.services_of(read, client)
         heads = self._heads(read, client.namespace)
         tables: dict[str, tuple[ClientHost, ...]] = {}
         for port, members in _http_ports(services).items():
@@ -67,7 +66,7 @@ class Routes:
 
     def _host(self, read: Read, pair: ClientHost, _none: None) -> tuple[VirtualHostPlan | None, Problems]:
         client, key = pair
-        service = read.get(self._base.services, ServiceKey(key.service_namespace, key.host)) if key.service_namespace else None
+        service = self._clusters.service_of(read, client, ServiceKey(key.service_namespace, key.host)) if key.service_namespace else None
         routes = read.get(self._base.virtual_services, key.routes[0]) if key.routes else None
         lookup = self.lookup(read, client, key.port)
         return plan_host(key, service, routes, lookup, domain=self._base.settings.domain or "cluster.local"), ()

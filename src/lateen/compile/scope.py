@@ -51,7 +51,12 @@ class Scopes:
     def _scopes(self, read: Read, _id: str, proxy: Proxy) -> tuple[ScopeSet, Problems]:
         sources, rules, policies = read.get(self._base.selectors, ()) or ((), (), ())
         labels = dict(proxy.labels)
-        client = Client(namespace=proxy.namespace, selectors=_matching(rules, labels), gateway=proxy.kind == "router")
+        client = Client(
+            namespace=proxy.namespace,
+            selectors=_matching(rules, labels),
+            gateway=proxy.kind == "router",
+            dns=proxy.dns_capture,
+        )
         instances = self._instances(read, proxy, labels)
         if proxy.kind == "router":
             gateways = tuple(sorted(self._gateways(read, labels, instances)))
@@ -95,11 +100,8 @@ class Scopes:
         return list(found)
 
     def _named(self, read: Read, proxy: Proxy, port: Port) -> int:
-        pod = read.get(self._base.pods, Key("Pod", proxy.namespace, proxy.name))
-        if pod is None:
-            return 0
-        ports = (one for container in pod.spec.containers for one in container.ports)
-        return next((one.container_port for one in ports if one.name == port.target_name), 0)
+        workload = read.get(self._base.workloads, Key("Pod", proxy.namespace, proxy.name))
+        return workload.ports.get(port.target_name, 0) if workload is not None else 0
 
 
 def _clients(scopes: ScopeSet) -> tuple[Client, ...]:

@@ -1,11 +1,19 @@
 """Facts of workloads: whose they are, what they are called, whether a sidecar takes mutual TLS for them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from lateen.api.meta import ObjectMeta
+from lateen.api.objects import Node
+from lateen.api.pods import Pod
+from lateen.model.endpoint import Locality
+from lateen.model.workload import Workload
+from lateen.util.selectors import canonical
 
-__all__ = ["canonical_name", "canonical_revision", "spiffe_uri", "tls_mode", "workload_name", "workload_tag"]
+__all__ = ["canonical_name", "compile_workload", "locality_of", "spiffe_uri", "tls_mode", "workload_name", "workload_tag"]
 
+_ENDED = ("Succeeded", "Failed")
+_LOCALITY = "istio-locality"  # a pod's label that overrules its node: region.zone.subzone
+_PLACE = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone")
 _TLS_MODE = "security.istio.io/tlsMode"
 _NAMES = ("service.istio.io/canonical-name", "app.kubernetes.io/name", "app")
 _REVISIONS = ("service.istio.io/canonical-revision", "app.kubernetes.io/version", "version")
@@ -26,11 +34,6 @@ def canonical_name(labels: Mapping[str, str], workload: str) -> str:
     return next((labels[name] for name in _NAMES if labels.get(name)), workload)
 
 
-def canonical_revision(labels: Mapping[str, str]) -> str:
-    """Its version; "latest" where none is told."""
-    return next((labels[name] for name in _REVISIONS if labels.get(name)), "latest")
-
-
 def workload_name(meta: ObjectMeta) -> str:
     """The Deployment (or other owner) that a pod belongs to, or the pod itself."""
     owner = next((ref for ref in meta.owner_references if ref.controller), None)
@@ -44,3 +47,40 @@ def workload_tag(labels: Mapping[str, str], workload: str, namespace: str, clust
     """The workload as Istio writes it into endpoint metadata: no revision where no label tells it."""
     revision = next((labels[name] for name in _REVISIONS if labels.get(name)), "")
     return ";".join((workload, namespace, canonical_name(labels, workload), revision, cluster))
+
+
+def locality_of(node: Node | None) -> Locality:
+    """Where a node is, by Kubernetes' labels."""
+    labels = node.metadata.labels if node is not None else {}
+    return Locality(*(labels.get(name, "") for name in _PLACE))
+
+
+def compile_workload(pod: Pod, node: Callable[[str], Node | None], *, trust_domain: str, cluster: str) -> Workload | None:
+    """The workload of a pod; None for one that has ended, whose address may be another's by now."""
+    meta, spec, status = pod.metadata, pod.spec, pod.status
+    if status.phase in _ENDED:
+        return None
+    name, labels = workload_name(meta), meta.labels
+    own = labels.get(_LOCALITY, "")
+    ports = (one for container in spec.containers for one in container.ports)
+    return Workload(
+        name=meta.name,
+        namespace=meta.namespace,
+        workload=name,
+        addresses=tuple(dict.fromkeys(ip for ip in (status.pod_ip, *(one.ip for one in status.pod_ips)) if ip)),
+        labels=canonical(labels),
+        identity=spiffe_uri(trust_domain, meta.namespace, spec.service_account_name or "default"),
+        tls_mode=tls_mode(labels),
+        locality=_named_place(own) if own else locality_of(node(spec.node_name) if spec.node_name else None),
+        cluster=cluster,
+        tag=workload_tag(labels, name, meta.namespace, cluster),
+        ports={one.name: one.container_port for one in ports if one.name},
+        ready=any(one.type == "Ready" and one.status == "True" for one in status.conditions),
+        host_network=spec.host_network,
+    )
+
+
+def _named_place(text: str) -> Locality:
+    """`region/zone/subzone`, in labels with dots instead."""
+    parts = (text if "/" in text else text.replace(".", "/")).split("/")
+    return Locality(*[*parts, "", ""][:3])

@@ -40,6 +40,7 @@ class Client(Struct, frozen=True, kw_only=True, order=True):
     namespace: str
     selectors: tuple[Selector, ...] = ()  # DestinationRule workloadSelectors that match
     gateway: bool = False
+    dns: bool = False  # its sidecar answers DNS, so addresses may be given out to names that have none
 
 
 class OutboundScope(Struct, frozen=True, kw_only=True, order=True):

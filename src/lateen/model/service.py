@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lateen.api.meta import Key
 
@@ -90,6 +91,7 @@ class Service(Struct, frozen=True, kw_only=True):
     resolution: Resolution
     ports: tuple[Port, ...]
     addresses: tuple[str, ...] = ()  # virtual IPs; CIDRs allowed for ServiceEntries; () = none (headless or no address)
+    auto_addresses: tuple[str, ...] = ()  # given out where `addresses` is empty; for clients whose DNS is captured
     headless: bool = False
     mesh_external: bool = False  # ServiceEntry MESH_EXTERNAL, ExternalName
     external_name: str = ""
@@ -107,6 +109,11 @@ class Service(Struct, frozen=True, kw_only=True):
     @property
     def namespace(self) -> str:
         return self.key.namespace
+
+    @property
+    def captured(self) -> "Service":
+        """The service as a client sees it whose DNS is answered by its sidecar."""
+        return self if self.addresses or not self.auto_addresses else replace(self, addresses=self.auto_addresses)
 
     def port(self, number: int) -> Port | None:
         """The port with this number, or None."""
