@@ -49,7 +49,7 @@ def mesh(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Me
     skip_where_impossible()
     running = Mesh(tmp_path_factory.mktemp("mesh"))
     try:
-        running.up(MANIFESTS / "istio-system.yaml", MANIFESTS / "demo-namespace.yaml", *(samples / name for name in SAMPLES), PLAIN)
+        running.up(MANIFESTS / "demo-namespace.yaml", *(samples / name for name in SAMPLES), PLAIN)
         yield running
     finally:
         running.down()

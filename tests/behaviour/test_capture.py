@@ -33,8 +33,8 @@ def test_bytes_between_two_pods_are_tls(mesh: Mesh) -> None:
     secret, control = (f"marker-{secrets.token_hex(16)}" for _ in range(2))
     with mesh.listening() as seen:
         # More at once than connections can be waiting from before: some of what is seen begins with its handshake.
-        url = f"http://httpbin:8000/anything/{secret}"
-        answers = mesh.gather(lambda: mesh.call_from(curl, url, times=5, headers=[f"x-marker:{secret}"]), 4, at_once=4)
+        url = f"http://httpbin:8000/delay/1?{secret}"
+        answers = mesh.gather(lambda: mesh.call_from(curl, url, headers=[f"x-marker:{secret}"]), 8)
         direct = f"http://{server}:8080/anything/{control}"
         answers.append(mesh.call_from(plain, direct, namespace="plain", headers=[f"x-marker:{control}"]))
     assert all(reply.status == 200 for each in answers for reply in each)

@@ -26,7 +26,7 @@ spec:
       route: [{destination: {host: httpbin}}]
     - match: [{method: {exact: DELETE}}]
       directResponse: {status: 405}
-    - match: [{queryParams: {teapot: {exact: "yes"}}}]
+    - match: [{uri: {exact: /get}, queryParams: {teapot: {exact: "yes"}}}]
       rewrite: {uri: /status/418}
       route: [{destination: {host: httpbin}}]
     - match: [{headers: {x-kind: {regex: "gold|silver"}}}]

@@ -160,8 +160,11 @@ class Mesh:
         """A request from the host to the gateway's `port`; with `tls`, `host` is asked for in the handshake too."""
         started = self._clock.monotonic()
         fields = {**({"Host": host} if host else {}), **(headers or {})}
-        connection = _connect(self.ports[port], host, tls)
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports[port], timeout=_CALL_SECONDS)
         try:
+            connection.connect()
+            if tls is not None:
+                connection.sock = tls.wrap_socket(connection.sock, server_hostname=host)
             connection.request(method, path, body=body, headers=fields)
             answer = connection.getresponse()
             text = answer.read().decode(errors="replace")
@@ -242,14 +245,6 @@ class Mesh:
                 seen.update({way: bytes.fromhex(payload) for way, payload in json.loads(said).items()})
             finally:
                 listener.kill()
-
-
-def _connect(port: int, host: str, tls: ssl.SSLContext | None) -> http.client.HTTPConnection:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_CALL_SECONDS)
-    if tls is not None:
-        plain = socket.create_connection(("127.0.0.1", port), timeout=_CALL_SECONDS)
-        connection.sock = tls.wrap_socket(plain, server_hostname=host)
-    return connection
 
 
 def _text(obj: object, *path: str) -> str:
