@@ -17,7 +17,7 @@ from msgspec import Struct
 from lateen.server.rootca import write_private
 from lateen.util.redact import Secret
 
-__all__ = ["API_ADDRESS", "ApiDoor", "load_or_create_door"]
+__all__ = ["API_ADDRESS", "ApiDoor", "load_or_create_door", "read_door"]
 
 API_ADDRESS = ("127.0.0.1", 16443)
 _YEARS = timedelta(days=3650)
@@ -25,11 +25,12 @@ _EARLIER = timedelta(hours=1)  # clocks differ
 
 
 class ApiDoor(Struct, frozen=True, kw_only=True):
-    """`authority` is the PEM that clients trust, `certificate` a file with chain and key."""
+    """`authority` is the PEM that clients trust, `certificate` a file with chain and key; `address` where the door is open now."""
 
     certificate: Path
     authority: str
     token: Secret
+    address: str
 
     def context(self) -> ssl.SSLContext:
         """The server's side of TLS."""
@@ -39,17 +40,29 @@ class ApiDoor(Struct, frozen=True, kw_only=True):
         return context
 
 
-def load_or_create_door(folder: Path, now: float) -> ApiDoor:
-    """The door's certificate and token in `folder`; made at the first call. OSError when the folder cannot be used."""
+def load_or_create_door(folder: Path, port: int, now: float) -> ApiDoor:
+    """The door's certificate and token in `folder`, made at the first call; it is open at `port` now."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     certificate, token = folder / "api.pem", folder / "token"
     if not certificate.exists():
         write_private(certificate, _self_signed(datetime.fromtimestamp(now, UTC)))
     if not token.exists():
         write_private(token, secrets.token_urlsafe(32).encode())
+    write_private(folder / "address", f"https://{API_ADDRESS[0]}:{port}".encode())
+    return read_door(folder)
+
+
+def read_door(folder: Path) -> ApiDoor:
+    """The door as it was made last; OSError when there is none."""
+    certificate = folder / "api.pem"
     pem = certificate.read_text(encoding="ascii")
     end = "-----END CERTIFICATE-----\n"
-    return ApiDoor(certificate=certificate, authority=pem[: pem.index(end) + len(end)], token=Secret(token.read_bytes()))
+    return ApiDoor(
+        certificate=certificate,
+        authority=pem[: pem.index(end) + len(end)],
+        token=Secret((folder / "token").read_bytes()),
+        address=(folder / "address").read_text(encoding="ascii"),
+    )
 
 
 def _self_signed(now: datetime) -> bytes:

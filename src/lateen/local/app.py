@@ -19,7 +19,7 @@ from lateen.agent.plan import ENVOY
 from lateen.api.decode import Decoded
 from lateen.local.apidoor import API_ADDRESS, load_or_create_door
 from lateen.local.manifests import ManifestError, read_manifests
-from lateen.local.mesh import LocalMesh, MeshPlan
+from lateen.local.mesh import INGRESS, LocalMesh, MeshPlan
 from lateen.local.paths import Lock, LockError, Paths, locate
 from lateen.local.preflight import examine
 from lateen.local.publish import Publication, PublishError, open_listeners, parse_publication
@@ -29,11 +29,10 @@ from lateen.runtime.clock import SystemClock
 
 __all__ = ["DEFAULT_PUBLICATIONS", "OnStarted", "UpError", "UpOptions", "up"]
 
-_INGRESS = "istio-ingressgateway"
 DEFAULT_PUBLICATIONS = (
-    Publication(service=_INGRESS, namespace="istio-system", port=80, host_port=8080, http=True),
-    Publication(service=_INGRESS, namespace="istio-system", port=443, host_port=8443),
-    Publication(service=_INGRESS, namespace="istio-system", port=31400, host_port=31400),
+    INGRESS,
+    Publication(service=INGRESS.service, namespace=INGRESS.namespace, port=443, host_port=8443),
+    Publication(service=INGRESS.service, namespace=INGRESS.namespace, port=31400, host_port=31400),
 )
 
 # Called in the node process once the mesh runs; the mesh goes on while it waits and after it.
@@ -48,17 +47,22 @@ class UpOptions(Struct, frozen=True, kw_only=True):
     """What was asked for. A `publish` entry (HOST:SERVICE:PORT) takes the place of a default with the same target."""
 
     data_dir: str | None = None
-    files: tuple[Path, ...] = ()
+    base: tuple[Path, ...] = ()  # files whose objects are stored where absent
+    files: tuple[Path, ...] = ()  # files whose objects are applied
     publish: tuple[str, ...] = ()
-    only_absent: bool = False
     images: Mapping[str, tuple[str, ...]] = {}
+
+
+def publications_of(publish: tuple[str, ...]) -> tuple[Publication, ...]:
+    """What a mesh started with these `--publish` entries has on the host."""
+    return _publications(publish)
 
 
 def up(options: UpOptions, on_started: OnStarted) -> int:
     """Run a mesh until it is told to end; returns an exit code. UpError before anything is made. Call it from a process with one thread."""
     paths = locate(options.data_dir, os.environ, uid=os.geteuid(), home=Path.home())
     try:
-        objects = read_manifests(options.files)
+        base, objects = read_manifests(options.base), read_manifests(options.files)
         publications = _publications(options.publish)
         paths.make()
         lock = Lock(paths)
@@ -69,7 +73,7 @@ def up(options: UpOptions, on_started: OnStarted) -> int:
         listeners = [_api_listener(), *open_listeners(publications)]
     except (ManifestError, PublishError, LockError) as error:
         raise UpError(str(error)) from None
-    plan = _plan(paths, options, publications, objects, findings.rules_tool)
+    plan = _plan(paths, options, publications, (base, objects), findings.rules_tool, listeners[0].getsockname()[1])
     return _run(plan, listeners, paths, on_started)
 
 
@@ -88,17 +92,22 @@ def _api_listener() -> socket.socket:
 
 
 def _plan(
-    paths: Paths, options: UpOptions, publications: tuple[Publication, ...], objects: tuple[Decoded, ...], rules_tool: str
+    paths: Paths,
+    options: UpOptions,
+    publications: tuple[Publication, ...],
+    objects: tuple[tuple[Decoded, ...], tuple[Decoded, ...]],
+    rules_tool: str,
+    api_port: int,
 ) -> MeshPlan:
     return MeshPlan(
         data=paths.data,
         api_socket=paths.api_socket,
-        door=load_or_create_door(paths.data / "api", SystemClock().now()),
+        door=load_or_create_door(paths.data / "api", api_port, SystemClock().now()),
         rules_tool=rules_tool,
         publications=publications,
         images=options.images,
-        objects=objects,
-        only_absent=options.only_absent,
+        base=objects[0],
+        objects=objects[1],
     )
 
 

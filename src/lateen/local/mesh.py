@@ -41,9 +41,10 @@ from lateen.sources.kubehttp import Endpoint
 from lateen.sources.sqlite import SqliteFile
 from lateen.xds.bootstrapclusters import Tcp
 
-__all__ = ["LocalMesh", "MeshPlan"]
+__all__ = ["INGRESS", "LocalMesh", "MeshPlan"]
 
 _XDS_PORT = 15012
+INGRESS = Publication(service="istio-ingressgateway", namespace="istio-system", port=80, host_port=8080, http=True)
 
 
 class MeshPlan(Struct, frozen=True, kw_only=True):
@@ -55,8 +56,8 @@ class MeshPlan(Struct, frozen=True, kw_only=True):
     rules_tool: str
     publications: tuple[Publication, ...] = ()
     images: Mapping[str, tuple[str, ...]] = {}
-    objects: tuple[Decoded, ...] = ()
-    only_absent: bool = False
+    base: tuple[Decoded, ...] = ()  # stored where absent
+    objects: tuple[Decoded, ...] = ()  # applied
 
 
 class LocalMesh:
@@ -87,7 +88,8 @@ class LocalMesh:
         self._server.add_unix(self._plan.api_socket)
         self._server.add_tls([self._listeners[0]], self._plan.door.context(), {"admin": self._plan.door.token})
         await asyncio.gather(self._server.start(), self._network.start())
-        await apply_manifests(self.client, self._plan.objects, only_absent=self._plan.only_absent)
+        await apply_manifests(self.client, self._plan.base, only_absent=True)
+        await apply_manifests(self.client, self._plan.objects, only_absent=False)
         self.plane, sidecars = self._control_plane(str(self._network.gateway))
         node = Node(self.client, self._network, self._folders, sidecar=sidecars, images=Images(self._plan.images), clock=self._clock)
         self._backend.node = node
@@ -124,6 +126,10 @@ class LocalMesh:
         await self._server.stop()
         self._file.close()
         self._spawner.stop()
+
+    def ingress(self) -> tuple[str, int] | None:
+        """Where the ingress gateway takes plaintext HTTP now; None while no pod of it is ready."""
+        return self._targets.find(INGRESS)
 
     def _labels(self, namespace: str) -> Mapping[str, str]:
         stored = self._live.store.get(Ref("namespaces", "", namespace))

@@ -117,6 +117,15 @@ class Lock:
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, msgspec.json.encode(Holder(pid=os.getpid(), started=started, run=str(self._paths.run))), 0)
 
+    def take_over(self, seconds: int) -> bool:
+        """Wait for whoever has the lock to end; whether it is ours now."""
+        self._descriptor = os.open(self._paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with contextlib.suppress(TimeoutError), _limit(seconds):
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            return True
+        self.release()
+        return False
+
     def release(self) -> None:
         """Let the data folder go."""
         os.close(self._descriptor)

@@ -228,11 +228,12 @@ class KubeClient:
         query: Mapping[str, str] | None = None,
         body: object = None,
         media: str = "application/json",
+        accept: str = "application/json",
     ) -> bytes:
         """The body of any call; ApiError when the server refuses, UnreachableError when it does not answer in time."""
         try:
             async with asyncio.timeout(self._timeout):
-                async with await self._send(method, path, query=query, body=body, media=media) as reply:
+                async with await self._send(method, path, query=query, body=body, media=media, accept=accept) as reply:
                     return await reply.read()
         except TimeoutError as late:
             raise UnreachableError(f"the Kubernetes API at {self.endpoint} did not answer {method} {path} in {self._timeout:g} s") from late

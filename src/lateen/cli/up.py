@@ -1,0 +1,113 @@
+"""`lateen up` and `lateen demo`: a mesh on this machine, in the foreground or detached."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from lateen.api.decode import read_documents
+from lateen.cli.access import BAD_DATA, fail
+from lateen.cli.detach import Reporter, detached
+from lateen.local.app import UpError, UpOptions, publications_of
+from lateen.local.app import up as run_mesh
+from lateen.local.images import ImageTableError, parse_table
+from lateen.local.mesh import INGRESS, LocalMesh
+from lateen.local.progress import Progress
+from lateen.local.readiness import page_answers, until_ready
+from lateen.runtime import log
+from lateen.runtime.clock import SystemClock
+from lateen.samples.demo import DEMO, MANIFESTS
+
+__all__ = ["demo", "up"]
+
+_SYSTEM = MANIFESTS / "istio-system.yaml"
+_PAGE = "/productpage"
+_TABLE = Path("lateen.yaml")
+Option = Callable[[Callable[..., None]], Callable[..., None]]
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    """What both commands take."""
+    for option in (
+        click.option("--data-dir", help="Where the mesh keeps its objects, keys and logs."),
+        click.option(
+            "--publish", multiple=True, metavar="HOST:SERVICE:PORT", help="Also (or elsewhere) publish a service's port on this machine."
+        ),
+        click.option("--detach", "-d", is_flag=True, help="Go to the background; `lateen down` ends it."),
+        click.option("--wait", is_flag=True, help="With --detach: return when every pod is ready."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("files", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@_options
+def up(files: tuple[Path, ...], data_dir: str | None, publish: tuple[str, ...], *, detach: bool, wait: bool) -> None:
+    """Start a mesh on this machine and apply FILES (YAML or JSON files, or folders of them) to it."""
+    options = UpOptions(data_dir=data_dir, base=(_SYSTEM,), files=files, publish=publish, images=_images())
+    _start(options, detach=detach, wait=wait or not detach, page="")
+
+
+@click.command()
+@click.argument("name", type=click.Choice(["bookinfo"]))
+@_options
+def demo(name: str, data_dir: str | None, publish: tuple[str, ...], *, detach: bool, wait: bool) -> None:
+    """Start a mesh with the sample application NAME; objects that are there already stay as they are."""
+    del name  # there is one
+    options = UpOptions(data_dir=data_dir, base=DEMO, publish=publish, images=_images())
+    _start(options, detach=detach, wait=wait or not detach, page=_PAGE)
+
+
+def _images() -> dict[str, tuple[str, ...]]:
+    """The user's own images: `images:` in lateen.yaml of the current folder."""
+    if not _TABLE.exists():
+        return {}
+    document = next(iter(read_documents(_TABLE.read_bytes(), str(_TABLE))), None)
+    raw = document.raw if document is not None and isinstance(document.raw, dict) else {}
+    try:
+        return dict(parse_table(raw.get("images") or {}, str(_TABLE)))
+    except ImageTableError as error:
+        fail(f"lateen: {error}", BAD_DATA)
+
+
+def _start(options: UpOptions, *, detach: bool, wait: bool, page: str) -> None:
+    log.configure("warning")
+    if detach:
+        detached(options.data_dir, lambda reporter: _run(options, reporter, wait=wait, page=page))
+    sys.exit(_run(options, None, wait=wait, page=page))
+
+
+def _run(options: UpOptions, reporter: Reporter | None, *, wait: bool, page: str) -> int:
+    async def started(mesh: LocalMesh) -> None:
+        progress = Progress()
+        try:
+            if wait:
+                async for states in until_ready(mesh, SystemClock()):
+                    progress.show(states)
+            if page:
+                await page_answers(mesh, page, SystemClock())
+        finally:
+            progress.close()
+        for line in _addresses(options, page):
+            progress.say(line)
+        if reporter is not None:
+            reporter.ready()
+
+    try:
+        return run_mesh(options, started)
+    except UpError as error:
+        if reporter is not None:
+            reporter.failed(str(error))
+        else:
+            click.echo(f"lateen: {error}", err=True)
+        return 1
+
+
+def _addresses(options: UpOptions, page: str) -> list[str]:
+    ingress = next(
+        (one for one in publications_of(options.publish) if one.service == INGRESS.service and one.port == INGRESS.port), INGRESS
+    )
+    base = f"http://{ingress.address}:{ingress.host_port}"
+    return [f"Open {base}{page}", "Ctrl-C ends it."] if page else [f"The mesh is up; its gateway is at {base}"]
