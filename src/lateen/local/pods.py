@@ -233,8 +233,8 @@ class PodRunner:
             runner: Runner = self._container(container, "Always")
         else:
             assert self.sandbox is not None  # noqa: S101  (prepared before)
-            folder = self._services.private / "sidecars" / self.uid
-            folder.mkdir(parents=True, exist_ok=True)
+            folder = self._services.private / self.sandbox.link  # short: a Unix socket's path is limited
+            folder.mkdir(exist_ok=True)
             runner = make(
                 SidecarRequest(
                     pod=self._pod,
@@ -279,11 +279,12 @@ class PodRunner:
         try:
             if self.sandbox is not None:
                 await self._services.network.remove_pod(self.sandbox)
+                shutil.rmtree(self._services.private / self.sandbox.link, ignore_errors=True)
                 self.sandbox = None
         except SpawnError as error:
             self._record("Warning", "FailedKillPod", str(error))
         finally:
-            for folder in (self._services.lasting, self._services.private / "volumes", self._services.private / "sidecars"):
+            for folder in (self._services.lasting, self._services.private / "volumes"):
                 shutil.rmtree(folder / self.uid, ignore_errors=True)
             self.ended.set()
 
