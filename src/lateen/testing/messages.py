@@ -4,6 +4,7 @@ An Any of a type that upstream Envoy does not have is kept as plain data. Must n
 """
 
 import importlib
+import json
 from typing import Any
 
 from google.protobuf import descriptor_pool, json_format, symbol_database
@@ -99,7 +100,7 @@ def snapshot_messages(snapshot: Snapshot) -> dict[str, dict[str, Message]]:
 def plain(message: Message) -> dict[str, Any]:
     """JSON data in proto field names."""
     load_types()
-    data: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
+    data: dict[str, Any] = json.loads(json_format.MessageToJson(message, preserving_proto_field_name=True))
     return data
 
 
