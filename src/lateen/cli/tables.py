@@ -1,5 +1,6 @@
 """Prints the API's tables, as kubectl does: columns padded, ages instead of times."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -10,6 +11,8 @@ from lateen.kube.records import JsonObject, section
 from lateen.runtime.clock import SystemClock
 
 __all__ = ["print_rows", "print_table"]
+
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT")
 
 
 def print_table(table: JsonObject, *, wide: bool, namespaces: bool, headers: bool) -> None:
@@ -41,7 +44,7 @@ def print_rows(rows: Sequence[Sequence[str]]) -> None:
 def _cell(value: object, column: JsonObject) -> str:
     if value is None:
         return ""
-    if column.get("type") == "date":
+    if column.get("type") == "date" and _TIMESTAMP.match(str(value)):  # Lateen's own API sends ages already
         return age(value, datetime.fromtimestamp(SystemClock().now(), UTC))
     return str(value)
 
