@@ -55,6 +55,12 @@ def mesh(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Me
         running.down()
 
 
+@pytest.fixture
+def possible() -> None:
+    """For tests that start meshes of their own."""
+    skip_where_impossible()
+
+
 def skip_where_impossible() -> None:
     """A mesh needs what `lateen up` needs; where it is missing the reason is preflight's own sentence."""
     code = (

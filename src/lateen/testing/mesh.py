@@ -226,9 +226,13 @@ class Mesh:
         assert found, "No process of the mesh has the bridge lateen0"  # noqa: S101
         return found[0]
 
+    def parent_pid(self) -> int:
+        """The process that the lock names: what `lateen up` became."""
+        return int(json.loads((self.data / "lock").read_text())["pid"])
+
     def processes(self) -> dict[int, list[str]]:
         """The processes of the mesh and their command lines: the one that the lock names, and its descendants."""
-        parent = int(json.loads((self.data / "lock").read_text())["pid"])
+        parent = self.parent_pid()
         return {pid: _read(Path(f"/proc/{pid}/cmdline")).split("\0") for pid in (parent, *_descendants(parent))}
 
     @contextmanager
