@@ -21,12 +21,12 @@ class Pod:
     """Loopback with ports of its own choice; refuses what the test says."""
 
     def __init__(self) -> None:
-        self.taken: set[int] = set()
+        self.taken: set[tuple[socket.SocketKind, int]] = set()
         self.made: list[socket.socket] = []
         self.complaint: str | None = "control plane unreachable"
 
     def _bound(self, kind: socket.SocketKind, port: int) -> socket.socket:
-        if port in self.taken:
+        if (kind, port) in self.taken:
             raise OSError(f"port {port} is taken")
         sock = socket.socket(socket.AF_INET, kind)
         sock.bind(("127.0.0.1", 0))
@@ -93,9 +93,9 @@ def test_taken_port_leaves_nothing_open(tmp_path: Path) -> None:
             await agent.start()
 
     pod = Pod()
-    pod.taken = {15053}
+    pod.taken = {(socket.SOCK_STREAM, 15053)}
     run(tmp_path / "pod", pod, act)
-    assert len(pod.made) == 1
+    assert len(pod.made) == 2
 
 
 def test_folder_too_deep_for_a_socket_is_told(tmp_path: Path) -> None:

@@ -104,6 +104,8 @@ def test_pod_overrides_the_mesh_field_by_field() -> None:
     assert problems == ()
     assert (own.concurrency, own.termination_drain_duration, own.proxy_metadata) == (1, "5s", {"A": "1", "B": "2"})
     assert read_proxy_config(mesh, "", "pod") == (mesh, ())
+    tagged = ProxyConfig(extra_stat_tags=("a",))
+    assert read_proxy_config(tagged, "extraStatTags: []", "pod")[0].extra_stat_tags == ()
 
 
 def test_broken_annotation_changes_nothing_and_is_told() -> None:

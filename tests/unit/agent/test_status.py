@@ -72,6 +72,7 @@ def test_readiness_has_its_reason() -> None:
         backend.why = "workers have not yet started"
         assert await ask("GET /healthz/ready?verbose") == (503, b"workers have not yet started\n")
         assert await ask("HEAD /healthz/ready") == (503, b"")
+        assert (await ask("GET /healthz/ready"))[0] == 503, "the connection goes on after a HEAD"
 
     backend = Backend()
     serve(backend, act)

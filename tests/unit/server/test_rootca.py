@@ -29,6 +29,8 @@ class Clock:
 def test_root_is_made_once(tmp_path: Path) -> None:
     """A second start has the same root, from a file that only its owner reads, in a folder that was made for it."""
     first = load_or_create_root(tmp_path / "ca", "cluster.local", Clock())
+    assert (tmp_path / "ca" / "root-ca.pem").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "ca" / "root-ca.pem").chmod(0o644)
     assert load_or_create_root(tmp_path / "ca", "cluster.local", Clock()).certificate == first.certificate
     (file,) = (tmp_path / "ca").iterdir()
     assert file.stat().st_mode & 0o777 == 0o600
