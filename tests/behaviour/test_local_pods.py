@@ -243,3 +243,35 @@ def test_namespaces_have_an_account(local: Mesh) -> None:
     local.apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n")
     until(lambda: local.get("ServiceAccount", "default", "other") is not None, "the account")
     assert local.items("ServiceAccount")[0]["metadata"]["name"] == "default"
+
+
+ECHO = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: echo}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: echo}}
+  template:
+    metadata: {labels: {app: echo}}
+    spec: {containers: [{name: main, image: istio/tcp-echo-server:1.3, args: ["9000", "hello"]}], terminationGracePeriodSeconds: 1}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: echo}
+spec: {selector: {app: echo}, ports: [{name: tcp, port: 7, targetPort: 9000}]}
+"""
+
+
+@pytest.mark.parametrize("tool", ["iptables", "nft"])
+def test_services_reach_their_pods(tmp_path: Path, tool: str) -> None:
+    """A service's name and address lead to each of its ready pods in turn, whichever tool the machine has."""
+    with mesh(tmp_path, tool) as running:
+        running.apply(ECHO + "---" + pod("caller", "sleep 1000"))
+        running.ready("app=echo", 2)
+        running.ready("app=caller")
+        ask = "import socket; s = socket.create_connection(('echo', 7), 5); s.sendall(b'x\\n'); print(s.recv(99).decode().strip())"
+        until(lambda: running.exec("caller", "main", "python3", "-c", ask) == (0, "hello x\n"), "an answer")
+        peer = "import socket; print(*sorted({socket.create_connection(('echo', 7), 5).getpeername()[0] for _ in range(3)}))"
+        address = (running.get("Service", "echo") or {})["spec"]["clusterIP"]
+        assert running.exec("caller", "main", "python3", "-c", peer) == (0, address + "\n")

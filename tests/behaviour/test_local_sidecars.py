@@ -11,6 +11,7 @@ from lateen.testing.localmesh import Mesh, mesh, until
 pytestmark = [pytest.mark.netns, pytest.mark.envoy, pytest.mark.timeout(90)]
 
 NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata: {name: default, labels: {istio-injection: enabled}}\n"
+STRICT = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: default}\nspec: {mtls: {mode: STRICT}}\n"
 POD = """
 apiVersion: v1
 kind: Pod
@@ -102,20 +103,24 @@ def test_finished_job_ends_its_sidecar(local: Mesh) -> None:
     assert local.container("job", "istio-proxy")["state"]["terminated"]["exitCode"] == 0
 
 
-def test_pod_that_refuses_has_no_sidecar(local: Mesh) -> None:
-    """A label keeps a pod out; such a pod reaches others by their addresses, in plaintext."""
+def test_pod_without_a_sidecar_speaks_plaintext(local: Mesh) -> None:
+    """A label keeps a pod out; it still reaches services by name, in plaintext, until a policy asks for mutual TLS."""
     local.apply(pod("plain", "sleep 1000", labels='sidecar.istio.io/inject: "false"'))
     local.ready("app=plain")
     assert [each["name"] for each in local.pod("plain")["spec"]["containers"]] == ["main"]
-    address = local.pods("app=httpbin")[0]["status"]["podIP"]
-    code, said = local.exec("plain", "main", "curl", "-s", "-m", "5", f"http://{address}:8080/headers")
-    assert code == 0
-    assert "X-Forwarded-Client-Cert" not in said
+    for host in ("httpbin", "httpbin.default", "httpbin.default.svc.cluster.local"):
+        code, said = local.exec("plain", "main", "curl", "-s", "-m", "5", f"http://{host}:8000/headers")
+        assert code == 0
+        assert "X-Forwarded-Client-Cert" not in said
+    local.apply(STRICT)
+    until(lambda: local.exec("plain", "main", "curl", "-s", "-m", "5", "http://httpbin:8000/headers")[0] == 56, "the refusal")
+    assert call(local) == "200"
+    local.delete("PeerAuthentication", "default")
 
 
 def test_probes_pass_under_strict_mutual_tls(local: Mesh) -> None:
     """A pod's own probes are not stopped by a policy that refuses plaintext."""
-    local.apply("apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: default}\nspec: {mtls: {mode: STRICT}}\n")
+    local.apply(STRICT)
     local.apply("""
 apiVersion: v1
 kind: Pod

@@ -173,7 +173,7 @@ class NodeNetwork:
     def __init__(self, spawner: Spawner, *, private: Path, rules_tool: str, view: View, pod_range: IPv4Network = POD_RANGE) -> None:
         self._spawner = spawner
         self._private = private
-        self._rules_tool = rules_tool
+        self.rules_tool = rules_tool
         self._asked_view = View(exposed=view.exposed, hidden=(*view.hidden, str(private.parent)))
         self._view = -1
         self._home = -1
@@ -207,7 +207,7 @@ class NodeNetwork:
         `nameservers` default to the node's address on the bridge; `aliases` (address to names) are more lines of /etc/hosts.
         """
         address = self._take_address(f"{namespace}/{name}")
-        command, text = loading(self._rules_tool, build(rules)) if rules else ((), "")
+        command, text = loading(self.rules_tool, build(rules)) if rules else ((), "")
         offset = int(address) - int(self.pod_range[0])
         pod = MakePod(
             hostname=name,

@@ -20,6 +20,7 @@ from lateen.local.podexec import start_command
 from lateen.local.podlogs import ContainerLog, log_folder, remove_logs
 from lateen.local.pods import PodRunner, PodServices, SidecarFactory
 from lateen.local.podstatus import rfc3339
+from lateen.local.services import ServiceNetwork
 from lateen.runtime import log, tasks
 from lateen.runtime.clock import Clock, SystemClock
 from lateen.serve.http_kube.node import ExecSession
@@ -64,6 +65,7 @@ class Node:
         self._clock = clock or SystemClock()
         self._folders = folders
         self._events = Events(client, self._clock)
+        self._network = ServiceNetwork(client, network.rules_tool, str(network.gateway), self._clock)
         self._services = PodServices(
             client=client,
             network=network,
@@ -74,6 +76,7 @@ class Node:
             lasting=folders.lasting,
             private=folders.private,
             sidecar=sidecar,
+            services=self._network,
             token=token,
         )
         self._informer = Informer(client, "Pod", field_selector=f"spec.nodeName={NODE_NAME}")
@@ -94,7 +97,7 @@ class Node:
         for folder in (self._folders.lasting, self._folders.logs):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._events.start()
-        await self._register()
+        await asyncio.gather(self._register(), self._network.start())
         await self._informer.start()
         await asyncio.gather(*(each.told.wait() for each in self._pods.values()))
 
@@ -104,6 +107,7 @@ class Node:
         await self._informer.stop()
         await asyncio.gather(*(each.terminate(grace, drain=False) for each in self._pods.values()), return_exceptions=True)
         await asyncio.gather(*self._ending, return_exceptions=True)
+        await self._network.stop()
         await self._events.stop()
 
     # -- the API's backend -----------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from lateen.local.namespaces import NetNS, NodeNetwork
 from lateen.local.podlogs import ContainerLog, log_folder
 from lateen.local.podstatus import PodView, build_status
 from lateen.local.sandbox import Launch, Recorder
+from lateen.local.services import ServiceNetwork
 from lateen.local.spawner import Process, SpawnError
 from lateen.local.volumes import Places, TokenSource, VolumeError, mounts_of, prepare
 from lateen.netfilter.settings import Settings, from_annotations
@@ -99,6 +100,7 @@ class PodServices(Struct, frozen=True, kw_only=True):
     lasting: Path  # for emptyDir
     private: Path  # in memory
     sidecar: SidecarFactory | None
+    services: ServiceNetwork
     token: Callable[[Pod, str, int], Awaitable[str]]
 
 
@@ -224,7 +226,10 @@ class PodRunner:
             for each in problems:
                 self._record("Warning", "Interception", each)
         aliases = {str(each.get("ip")): tuple(map(str, _list(each.get("hostnames")))) for each in spec.host_aliases}
-        return await self._services.network.add_pod(self.name.namespace, self.name.name, rules=rules, aliases=aliases)
+        made = await self._services.network.add_pod(self.name.namespace, self.name.name, rules=rules, aliases=aliases)
+        if rules is None:
+            await self._services.services.join(made)
+        return made
 
     async def _start_sidecar(self, container: Container) -> None:
         """Start it and wait until it serves: programs must not start before."""
@@ -278,6 +283,7 @@ class PodRunner:
             each.log.close()
         try:
             if self.sandbox is not None:
+                self._services.services.leave(self.sandbox)
                 await self._services.network.remove_pod(self.sandbox)
                 shutil.rmtree(self._services.private / self.sandbox.link, ignore_errors=True)
                 self.sandbox = None

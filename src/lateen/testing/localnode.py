@@ -1,6 +1,6 @@
 """A small mesh for tests: the embedded API, the controllers and the node, in namespaces as `lateen up` has them.
 
-Run as `python -m lateen.testing.localnode RUN_DIR [sidecars]`; it prints "ready" and runs until it is told to end. Tests speak to
+Run as `python -m lateen.testing.localnode RUN_DIR [sidecars] [nft]`; it prints "ready" and runs until it is told to end. Tests speak to
 RUN_DIR/api.sock (`lateen.testing.localmesh`). Must not be used by the product.
 """
 
@@ -35,7 +35,7 @@ from lateen.xds.bootstrapclusters import Tcp
 
 __all__ = ["main"]
 
-_TOOL = next(path for path in ("/usr/sbin/iptables-restore", "/usr/sbin/nft") if Path(path).exists())
+_TOOLS = ("/usr/sbin/iptables-restore", "/usr/sbin/nft")
 
 
 async def _serve(context: NodeContext, run: Path) -> None:
@@ -51,7 +51,8 @@ async def _serve(context: NodeContext, run: Path) -> None:
 
     spawner = Spawner(context.channel)
     spawner.start()
-    network = NodeNetwork(spawner, private=context.private, rules_tool=_TOOL, view=View(exposed=needed_trees()))
+    tool = next(path for path in (_TOOLS[::-1] if "nft" in sys.argv else _TOOLS) if Path(path).exists())
+    network = NodeNetwork(spawner, private=context.private, rules_tool=tool, view=View(exposed=needed_trees()))
     await network.start()
     folders = NodeFolders(run / "data", context.private)
     backend = _Backend()
