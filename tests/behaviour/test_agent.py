@@ -50,7 +50,7 @@ class Clock(SystemClock):
 
     async def sleep(self, seconds: float) -> None:
         if seconds < 3600:
-            await asyncio.sleep(seconds)
+            await super().sleep(seconds)
         else:
             await self.hours_later.wait()
             self.hours_later.clear()
