@@ -12,17 +12,20 @@ from lateen.api.meshconfig import MeshConfig
 from lateen.api.meta import Key
 from lateen.api.objects import Secret
 from lateen.api.security import PeerAuthentication
+from lateen.api.sidecar import Sidecar
 from lateen.api.virtualservice import VirtualService
 from lateen.compile.authn import selector_of
 from lateen.compile.destinationrules import head_of_rule
 from lateen.compile.plan_routes import RouteHead, head_of
 from lateen.compile.registry import Registry, mesh_of
+from lateen.compile.sidecars import compile_sidecar, destinations_of, head_of_sidecar
 from lateen.compile.virtualservices import compile_virtual_service
 from lateen.graph import Collection, Graph, Index, Input, Read
 from lateen.model.destination import RuleHead
 from lateen.model.mesh import Settings
 from lateen.model.route import VirtualRoutes
 from lateen.model.scope import Proxy, Selector
+from lateen.model.sidecar import SidecarHead, SidecarPlan
 from lateen.util.problem import Problems
 
 __all__ = ["Base", "mesh_of"]
@@ -43,6 +46,7 @@ class Base:
         self.rule_objects: Input[Key, DestinationRule] = graph.input("DestinationRule")
         self.gateway_objects: Input[Key, Gateway] = graph.input("Gateway")
         self.authn_objects: Input[Key, PeerAuthentication] = graph.input("PeerAuthentication")
+        self.sidecar_objects: Input[Key, Sidecar] = graph.input("Sidecar")
         self.authn_in: Index[str, Key, PeerAuthentication] = graph.index(
             "peer authentications by namespace", self.authn_objects, lambda key, _: (key.namespace,)
         )
@@ -63,6 +67,7 @@ class Base:
             "ServiceEntry": self.registry.entries,
             "WorkloadEntry": self.registry.workload_entries,
             "PeerAuthentication": self.authn_objects,
+            "Sidecar": self.sidecar_objects,
         }
 
     def _add_rules(self, graph: Graph) -> None:
@@ -72,6 +77,18 @@ class Base:
         )
         self.routes_at: Index[str, Key, VirtualRoutes] = graph.index(
             "virtual services by gateway", self.virtual_services, lambda _key, routes: routes.gateways
+        )
+        self.route_destinations: Collection[Key, tuple[str, ...]] = graph.one(
+            "destinations of virtual services", self.virtual_services, lambda _read, _key, routes: (destinations_of(routes), ())
+        )
+        self.sidecars: Collection[Key, SidecarPlan] = graph.one(
+            "sidecars", self.sidecar_objects, lambda _read, _key, one: (compile_sidecar(one, domain=self.settings.domain), ())
+        )
+        sidecar_heads: Collection[Key, SidecarHead] = graph.one(
+            "sidecar heads", self.sidecar_objects, lambda _read, _key, one: (head_of_sidecar(one), ())
+        )
+        self.sidecars_in: Index[str, Key, SidecarHead] = graph.index(
+            "sidecars by namespace", sidecar_heads, lambda key, _: (key.namespace,)
         )
         self.rule_heads: Collection[Key, RuleHead] = graph.one("destination rule heads", self.rule_objects, self._rule_head)
         self.rules_named: Index[str, Key, RuleHead] = graph.index(

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from lateen.api.meshconfig import DefaultTrafficPolicy
 from lateen.api.meta import Key
 from lateen.api.security import PeerAuthentication
+from lateen.api.virtualservice import Destination
 from lateen.compile.authn import disable_refused, namespace_mode
 from lateen.compile.base import Base, mesh_of
 from lateen.compile.destinationrules import merge_rules, policy_for, rules_for
@@ -22,16 +23,21 @@ from lateen.compile.plan_clusters import (
 )
 from lateen.compile.plan_endpoints import plan_endpoints
 from lateen.compile.plan_policies import plan_hashes
+from lateen.compile.plan_routes import RouteHead
 from lateen.compile.scope import Scopes
+from lateen.compile.sidecars import imports_routes
+from lateen.compile.visibility import all_services, exported_services, imported_services
 from lateen.graph import Collection, Graph, Read
 from lateen.model.clusterplan import ClusterPlan, EndpointsPlan, PassthroughPlan
 from lateen.model.destination import DestinationPolicy
 from lateen.model.endpoint import Endpoint, Health
 from lateen.model.mesh import ClusterDefaults
 from lateen.model.names import outbound_cluster
+from lateen.model.route import VirtualRoutes
 from lateen.model.routeplan import HashPlan
 from lateen.model.scope import Client, InboundScope, ServiceInstance
 from lateen.model.service import Protocol, Resolution, Service, ServiceKey
+from lateen.model.sidecar import SidecarPlan, VisibleServices
 from lateen.util.durations import parse
 from lateen.util.problem import Problems
 
@@ -65,7 +71,7 @@ class Clusters:
         self.passthroughs: Collection[tuple[()], Mapping[str, tuple[PassthroughPlan, ...]]] = graph.one(
             "pass-through clusters", self.defaults, _passthroughs
         )
-        self.visible: Collection[Client, Mapping[str, ServiceKey]] = graph.one("visible services", scopes.clients, self._visible)
+        self.visible: Collection[Client, VisibleServices] = graph.one("visible services", scopes.clients, self._visible)
         self._pairs: Collection[ClientService, None] = graph.many("services of clients", self.visible, _pairs)
         self.rules: Collection[ClientService, tuple[Key, ...]] = graph.one("rules of clients", self._pairs, self._rules)
         self._gateway_own: Collection[ServiceKey, bool] = graph.one(
@@ -96,14 +102,32 @@ class Clusters:
             cipher_suites=mesh.tls_defaults.cipher_suites,
         ), ()
 
-    def _visible(self, read: Read, client: Client, _none: None) -> tuple[Mapping[str, ServiceKey], Problems]:
-        """Per host the service that the client means: of its own namespace before others', the oldest of those."""
-        services = read.all(self._base.services).values()
-        chosen: dict[str, ServiceKey] = {}
-        for service in sorted(services, key=lambda s: (s.namespace != client.namespace, s.creation, s.key)):
-            if "*" in service.export_to or client.namespace in service.export_to:
-                chosen.setdefault(service.hostname, service.key)
-        return chosen, ()
+    def _visible(self, read: Read, client: Client, _none: None) -> tuple[VisibleServices, Problems]:
+        services = exported_services(read.all(self._base.services).values(), client.namespace)
+        sidecar = self._sidecar(read, client)
+        if sidecar is None:
+            return all_services(services), ()
+        heads = read.all(self._base.route_heads)
+        imported = (key for key, head in heads.items() if self.sees_routes(read, client, head))
+        reached = {host for key in imported for host in read.get(self._base.route_destinations, key) or ()}
+        return imported_services(services, sidecar, reached, client.namespace), ()
+
+    def _sidecar(self, read: Read, client: Client) -> SidecarPlan | None:
+        return read.get(self._base.sidecars, client.sidecar[0]) if client.sidecar else None
+
+    def sees_routes(self, read: Read, client: Client, routes: RouteHead | VirtualRoutes) -> bool:
+        """Whether the client's sidecar is to know the VirtualService."""
+        if "*" not in routes.export_to and client.namespace not in routes.export_to:
+            return False
+        sidecar, namespace = self._sidecar(read, client), routes.key.namespace
+        return sidecar is None or any(imports_routes(one, namespace, routes.hosts, client.namespace) for one in sidecar.egress)
+
+    def outbound_policy(self, read: Read, client: Client) -> tuple[bool, Destination | None]:
+        """Whether traffic for unknown destinations passes, and through which proxy if not straight."""
+        sidecar = self._sidecar(read, client)
+        if sidecar is not None and sidecar.allow_any is not None:
+            return sidecar.allow_any, sidecar.egress_proxy
+        return mesh_of(read, self._base.mesh).outbound_traffic_policy.mode != "REGISTRY_ONLY", None
 
     def _rules(self, read: Read, pair: ClientService, _none: None) -> tuple[tuple[Key, ...], Problems]:
         names = _patterns(pair.service.hostname)
@@ -182,8 +206,8 @@ class Clusters:
             (name, apart and not _passes_through(policy, subset, port)) for name, port, subset, _ in _clusters_of(service, policy)
         ), ()
 
-    def _views(self, read: Read, client: Client, seen: Mapping[str, ServiceKey]) -> tuple[tuple[ServiceView, ...], Problems]:
-        services = [seen[host] for host in sorted(seen)]
+    def _views(self, read: Read, client: Client, seen: VisibleServices) -> tuple[tuple[ServiceView, ...], Problems]:
+        services = [seen.known[host] for host in sorted(seen.known)]
         found = (read.get(self.views, ClientService(client, key)) for key in services)
         return tuple(view for view in found if view is not None), ()
 
@@ -202,9 +226,15 @@ class Clusters:
         return tuple(plans), ()
 
     def services_of(self, read: Read, client: Client) -> list[Service]:
-        """All services that the client sees, as it sees them."""
-        keys = (read.get(self.visible, client) or {}).values()
+        """All services that the client has listeners and routes for, as it sees them."""
+        seen = read.get(self.visible, client)
+        keys = seen.listed.values() if seen is not None else ()
         return [service for key in keys if (service := self.service_of(read, client, key)) is not None]
+
+    def find(self, read: Read, client: Client, host: str) -> ServiceKey | None:
+        """The service that the client means by a host name."""
+        seen = read.get(self.visible, client)
+        return seen.known.get(host) if seen is not None else None
 
     def service_of(self, read: Read, client: Client, key: ServiceKey) -> Service | None:
         """A service as the client sees it: with the address that its DNS answers."""
@@ -233,8 +263,8 @@ def _in_domains(identities: Iterable[str], aliases: Iterable[str]) -> tuple[str,
     return tuple(sorted(found))
 
 
-def _pairs(_read: Read, client: Client, seen: Mapping[str, ServiceKey]) -> tuple[Mapping[ClientService, None], Problems]:
-    return {ClientService(client, key): None for key in seen.values()}, ()
+def _pairs(_read: Read, client: Client, seen: VisibleServices) -> tuple[Mapping[ClientService, None], Problems]:
+    return {ClientService(client, key): None for key in seen.known.values()}, ()
 
 
 def _apart(service: Service, view: ServiceView) -> bool:

@@ -25,6 +25,7 @@ from lateen.compile.scope import Scopes
 from lateen.graph import Collection, Graph, Read
 from lateen.model.gateway import GatewayPort, MergedServer
 from lateen.model.listenerplan import ListenerPlan
+from lateen.model.names import PASSTHROUGH
 from lateen.model.route import MESH, VirtualRoutes
 from lateen.model.routeplan import VirtualHostPlan
 from lateen.model.scope import Client, GatewayScope, InboundScope, OutboundScope
@@ -60,9 +61,11 @@ class Listeners:
         mesh = mesh_of(read, self._base.mesh)
         client = scope.client
         services = self._clusters.services_of(read, client)
-        routes = self._mesh_routes(read, client.namespace)
+        routes = self._mesh_routes(read, client)
+        allow_any, proxy = self._clusters.outbound_policy(read, client)
         context = OutboundContext(
-            allow_any=mesh.outbound_traffic_policy.mode != "REGISTRY_ONLY",
+            allow_any=allow_any,
+            unknown=self._cluster(read, client, at_port=False)(proxy, 0) if proxy is not None else PASSTHROUGH,
             routes_for=lambda host: tuple(one for one in routes if host in one.hosts),
             place=lambda port: Place(port=port, namespace=client.namespace, selectors=scope.selectors),
             cluster=self._cluster(read, client, at_port=True),
@@ -72,10 +75,11 @@ class Listeners:
         listeners, problems = plan_outbound(services, context)
         return (*listeners, plan_interception(context)), problems
 
-    def _mesh_routes(self, read: Read, namespace: str) -> list[VirtualRoutes]:
+    def _mesh_routes(self, read: Read, client: Client) -> list[VirtualRoutes]:
         """VirtualServices with TCP or TLS rules for sidecars, oldest first."""
         found = read.by_index(self._base.routes_at, MESH).values()
-        return sorted((one for one in found if (one.tls or one.tcp) and one.visible_in(namespace)), key=lambda one: one.age)
+        seen = (one for one in found if (one.tls or one.tcp) and self._clusters.sees_routes(read, client, one))
+        return sorted(seen, key=lambda one: one.age)
 
     def _cluster(self, read: Read, client: Client, *, at_port: bool) -> Callable[[Destination, int], str]:
         def cluster(destination: Destination, port: int) -> str:

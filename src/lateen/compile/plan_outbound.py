@@ -31,6 +31,7 @@ class OutboundContext(Struct, frozen=True, kw_only=True):
     """What outbound listeners ask of the mesh."""
 
     allow_any: bool
+    unknown: str = PASSTHROUGH  # the cluster of traffic that passes though its destination is unknown
     routes_for: Callable[[str], tuple[VirtualRoutes, ...]]  # host -> VirtualServices of the mesh that speak of it, oldest first
     place: Callable[[int], Place]  # port -> where rules are compiled for
     cluster: Callable[[Destination, int], str]  # destination, listener port -> cluster
@@ -179,7 +180,7 @@ def _inspectors(draft: _Draft) -> tuple[InspectorPlan, ...]:
 
 
 def _fallback(context: OutboundContext) -> TcpPlan:
-    cluster = PASSTHROUGH if context.allow_any else BLACK_HOLE
+    cluster = context.unknown if context.allow_any else BLACK_HOLE
     return TcpPlan(stat_prefix=cluster, clusters=((cluster, 1),), access_logs=context.access_logs)
 
 

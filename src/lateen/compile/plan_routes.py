@@ -187,10 +187,10 @@ def _domains(key: HostKey, service: Service | None, domain: str) -> tuple[str, .
     return tuple(name for name in domains if name not in key.dropped)
 
 
-def catch_all(*, allow_any: bool) -> VirtualHostPlan:
-    """What happens to hosts that no virtual host has: passed on as they are, or refused."""
+def catch_all(*, allow_any: bool, cluster: str = PASSTHROUGH) -> VirtualHostPlan:
+    """What happens to hosts that no virtual host has: passed on (as they are, or to an egress proxy's `cluster`), or refused."""
     if allow_any:
-        route = RoutePlan(name="allow_any", targets=(TargetPlan(cluster=PASSTHROUGH),))
+        route = RoutePlan(name="allow_any", targets=(TargetPlan(cluster=cluster),))
         return VirtualHostPlan(name="allow_any", domains=("*",), routes=(route,))
     refusal = RoutePlan(name="block_all", response=ResponsePlan(_BAD_GATEWAY))
     return VirtualHostPlan(name="block_all", domains=("*",), routes=(refusal,))

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 
-from lateen.compile.base import Base, mesh_of
+from lateen.compile.base import Base
 from lateen.compile.clusters import Clusters
 from lateen.compile.plan_routes import HostKey, RouteHead, catch_all, plan_host, plan_table
 from lateen.compile.routenames import sniffed_route, wildcard_route
-from lateen.compile.rules import Lookup
+from lateen.compile.rules import Lookup, cluster_for
 from lateen.compile.scope import Scopes
 from lateen.graph import Collection, Graph, Read
+from lateen.model.names import PASSTHROUGH
 from lateen.model.routeplan import HashPlan, VirtualHostPlan
 from lateen.model.scope import Client, OutboundScope
 from lateen.model.service import Protocol, Service, ServiceKey
@@ -29,12 +30,12 @@ class Routes:
         self.tables: Collection[OutboundScope, Tables] = graph.one("route tables", scopes.outbound, self._tables)
         keys: Collection[ClientHost, None] = graph.many("virtual host keys", self.tables, _host_keys)
         self.hosts: Collection[ClientHost, VirtualHostPlan] = graph.one("virtual hosts", keys, self._host)
-        self.catch_all: Collection[tuple[()], VirtualHostPlan] = graph.singleton("catch-all host", self._catch_all)
+        self.catch_all: Collection[Client, VirtualHostPlan] = graph.one("catch-all hosts", scopes.clients, self._catch_all)
 
     def _tables(self, read: Read, scope: OutboundScope, _none: None) -> tuple[Tables, Problems]:
         client = scope.client
         services = self._clusters.services_of(read, client)
-        heads = self._heads(read, client.namespace)
+        heads = self._heads(read, client)
         tables: dict[str, tuple[ClientHost, ...]] = {}
         for port, members in _http_ports(services).items():
             tables[wildcard_route(port)] = self._table(port, members, heads, scope)
@@ -59,9 +60,9 @@ class Routes:
         )
         return tuple((scope.client, key) for key in keys)
 
-    def _heads(self, read: Read, namespace: str) -> list[RouteHead]:
+    def _heads(self, read: Read, client: Client) -> list[RouteHead]:
         heads = read.all(self._base.route_heads).values()
-        seen = [head for head in heads if head.mesh and head.http and ("*" in head.export_to or namespace in head.export_to)]
+        seen = [head for head in heads if head.mesh and head.http and self._clusters.sees_routes(read, client, head)]
         return sorted(seen, key=lambda head: head.age)
 
     def _host(self, read: Read, pair: ClientHost, _none: None) -> tuple[VirtualHostPlan | None, Problems]:
@@ -75,8 +76,7 @@ class Routes:
         """What rules ask of the mesh as `client` sees it; a destination without a port means a service that has `port`."""
 
         def find(host: str) -> Service | None:
-            seen = read.get(self._clusters.visible, client) or {}
-            key = seen.get(host)
+            key = self._clusters.find(read, client, host)
             return read.get(self._base.services, key) if key is not None else None
 
         def service(host: str) -> Service | None:
@@ -89,8 +89,10 @@ class Routes:
 
         return Lookup(service=service, hashes=hashes)
 
-    def _catch_all(self, read: Read) -> tuple[VirtualHostPlan, Problems]:
-        return catch_all(allow_any=mesh_of(read, self._base.mesh).outbound_traffic_policy.mode != "REGISTRY_ONLY"), ()
+    def _catch_all(self, read: Read, client: Client, _none: None) -> tuple[VirtualHostPlan, Problems]:
+        allow_any, proxy = self._clusters.outbound_policy(read, client)
+        cluster = cluster_for(proxy, 0, self.lookup(read, client, 0)) if proxy is not None else PASSTHROUGH
+        return catch_all(allow_any=allow_any, cluster=cluster), ()
 
 
 def _http_ports(services: list[Service]) -> dict[int, list[Service]]:

@@ -9,9 +9,11 @@ from typing import NamedTuple
 from lateen.api.meta import Key
 from lateen.compile.base import Base
 from lateen.compile.gateways import services_of_gateway
+from lateen.compile.sidecars import choose_sidecar
 from lateen.graph import Collection, Graph, Read
 from lateen.model.scope import Client, GatewayScope, InboundScope, OutboundScope, Proxy, Selector, ServiceInstance
 from lateen.model.service import Port, Service
+from lateen.model.sidecar import SidecarHead
 from lateen.util.problem import Problems
 from lateen.util.selectors import canonical, matches
 
@@ -51,19 +53,36 @@ class Scopes:
     def _scopes(self, read: Read, _id: str, proxy: Proxy) -> tuple[ScopeSet, Problems]:
         sources, rules, policies = read.get(self._base.selectors, ()) or ((), (), ())
         labels = dict(proxy.labels)
+        sidecar = self._sidecar(read, proxy, labels)
         client = Client(
             namespace=proxy.namespace,
             selectors=_matching(rules, labels),
             gateway=proxy.kind == "router",
             dns=proxy.dns_capture,
+            sidecar=(sidecar.key,) if sidecar is not None else (),
         )
         instances = self._instances(read, proxy, labels)
         if proxy.kind == "router":
             gateways = tuple(sorted(self._gateways(read, labels, instances)))
             return ScopeSet("router", gateway=(GatewayScope(client=client, gateways=gateways, instances=instances),)), ()
         outbound = OutboundScope(client=client, selectors=_matching(sources, labels))
-        inbound = InboundScope(namespace=proxy.namespace, selectors=_matching(policies, labels), instances=instances)
+        speaks = sidecar is not None and sidecar.inbound
+        inbound = InboundScope(
+            namespace=proxy.namespace,
+            selectors=_matching(policies, labels),
+            instances=instances,
+            sidecar=client.sidecar if speaks else (),
+            address=proxy.addresses[0] if speaks and proxy.addresses else "",
+        )
         return ScopeSet("sidecar", (outbound,), (inbound,)), ()
+
+    def _sidecar(self, read: Read, proxy: Proxy, labels: Mapping[str, str]) -> SidecarHead | None:
+        if proxy.kind == "router":
+            return None
+        root = self._base.settings.root_namespace
+        own = read.by_index(self._base.sidecars_in, proxy.namespace).values()
+        shared = read.by_index(self._base.sidecars_in, root).values() if proxy.namespace != root else ()
+        return choose_sidecar(own, shared, labels)
 
     def _gateways(self, read: Read, labels: Mapping[str, str], instances: tuple[ServiceInstance, ...]) -> Iterable[Key]:
         """Those that select the proxy by its labels, or name a service that it is behind."""

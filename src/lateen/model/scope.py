@@ -41,6 +41,7 @@ class Client(Struct, frozen=True, kw_only=True, order=True):
     selectors: tuple[Selector, ...] = ()  # DestinationRule workloadSelectors that match
     gateway: bool = False
     dns: bool = False  # its sidecar answers DNS, so addresses may be given out to names that have none
+    sidecar: tuple[Key, ...] = ()  # the Sidecar that counts, if any
 
 
 class OutboundScope(Struct, frozen=True, kw_only=True, order=True):
@@ -48,7 +49,6 @@ class OutboundScope(Struct, frozen=True, kw_only=True, order=True):
 
     client: Client
     selectors: tuple[Selector, ...] = ()  # VirtualService sourceLabels that match
-    sidecar: tuple[Key, ...] = ()  # the Sidecar that counts, if any
 
 
 class ServiceInstance(Struct, frozen=True, kw_only=True, order=True):
@@ -65,7 +65,8 @@ class InboundScope(Struct, frozen=True, kw_only=True, order=True):
     namespace: str
     selectors: tuple[Selector, ...] = ()  # PeerAuthentication (and later security policy) selectors that match
     instances: tuple[ServiceInstance, ...] = ()
-    sidecar: tuple[Key, ...] = ()  # the Sidecar that counts, if any
+    sidecar: tuple[Key, ...] = ()  # the Sidecar that counts, if it says something of what is taken in
+    address: str = ""  # of the workload, where such a Sidecar may name it
 
 
 class GatewayScope(Struct, frozen=True, kw_only=True, order=True):

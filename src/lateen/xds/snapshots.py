@@ -54,7 +54,7 @@ class Snapshots:
         self._client_endpoints: Collection[Client, Frames] = graph.one("endpoints of clients", clusters.of_client, self._endpoints_of)
         self._inbound_clusters: Collection[InboundScope, Frames] = graph.one("inbound cluster frames", clusters.inbound, _inbound_frames)
         self._host_bytes: Collection[ClientHost, HostBytes] = graph.one("virtual host bytes", routes.hosts, _host_bytes)
-        self._catch_all: Collection[tuple[()], HostBytes] = graph.one("catch-all bytes", routes.catch_all, _host_bytes)
+        self._catch_all: Collection[Client, HostBytes] = graph.one("catch-all bytes", routes.catch_all, _host_bytes)
         self._route_frames: Collection[OutboundScope, Frames] = graph.one("route frames", routes.tables, self._routes_of)
         self._outbound: Collection[OutboundScope, Frames] = graph.one("outbound listener frames", listeners.outbound, _listener_frames)
         self._inbound: Collection[InboundScope, Frame] = graph.one("inbound listener frames", listeners.inbound, _listener_frame)
@@ -101,8 +101,8 @@ class Snapshots:
                     found[name] = frame
         return found
 
-    def _routes_of(self, read: Read, _scope: OutboundScope, tables: Mapping[str, tuple[ClientHost, ...]]) -> tuple[Frames, Problems]:
-        last = read.get(self._catch_all, ())
+    def _routes_of(self, read: Read, scope: OutboundScope, tables: Mapping[str, tuple[ClientHost, ...]]) -> tuple[Frames, Problems]:
+        last = read.get(self._catch_all, scope.client)
         frames: dict[str, Frame] = {}
         for name, keys in tables.items():
             hosts = [host for key in keys if (host := read.get(self._host_bytes, key)) is not None]
