@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,7 @@ class Writer:
 
 def links() -> set[str]:
     """The network links of the host."""
-    return set(os.listdir("/sys/class/net"))
+    return {link.name for link in Path("/sys/class/net").iterdir()}
 
 
 def mounts() -> str:
@@ -84,6 +85,10 @@ def alive(pids: set[int]) -> set[int]:
     return found
 
 
+def ended(pids: set[int]) -> bool:
+    return not alive(pids)
+
+
 @pytest.mark.timeout(400)
 def test_nothing_is_left_and_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
     """Twenty times: start, write, kill the parent at a random moment; then the same folder again."""
@@ -100,7 +105,7 @@ def test_nothing_is_left_and_nothing_acknowledged_is_lost(tmp_path: Path) -> Non
             threading.Event().wait(chance.uniform(0.0, 1.5))
             pids = set(mesh.processes())
             os.kill(mesh.parent_pid(), signal.SIGKILL)
-            wait_until(lambda pids=pids: not alive(pids), seconds=10, what="every process of the mesh has ended")
+            wait_until(partial(ended, pids), seconds=10, what="every process of the mesh has ended")
             number = writer.end()
             acknowledged |= set(writer.acknowledged)
             assert (links(), mounts()) == before
