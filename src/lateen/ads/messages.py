@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from lateen.model.frame import Frame
+from lateen.model.frame import Frame, Owner
 
 __all__ = ["CDS", "ECDS", "EDS", "LDS", "NDS", "ORDER", "RDS", "SDS", "Nack", "Push", "Request"]
 
@@ -53,8 +53,9 @@ class Push(Struct, frozen=True):
 
 
 class Nack(Struct, frozen=True):
-    """A refusal: Envoy's words and the frames of the refused push that they are about."""
+    """A refusal: Envoy's words, the frames of the refused push that they are about, and the objects at fault."""
 
     type_url: str
     message: str
     frames: tuple[Frame, ...]
+    owners: frozenset[Owner]

@@ -8,7 +8,7 @@ again without asking, so they are sent again. Delta and state-of-the-world clien
 from lateen.ads.messages import CDS, EDS, LDS, ORDER, RDS, Nack, Push, Request
 from lateen.ads.nack import blame
 from lateen.ads.subscription import Subscription
-from lateen.model.frame import Snapshot
+from lateen.model.frame import Owner, Snapshot
 
 __all__ = ["Stream"]
 
@@ -25,6 +25,7 @@ class Stream:
         self._subscriptions: dict[str, Subscription] = {}
         self._released = False
         self.nacks: dict[str, Nack] = {}
+        self._accepted: dict[str, frozenset[Owner]] = {}  # of route configurations: few, each made of many objects
 
     def on_request(self, request: Request) -> tuple[Push, ...]:
         """A request, an ACK or a NACK; a stale nonce changes no answer but its names count."""
@@ -44,8 +45,10 @@ class Stream:
     def _note(self, push: Push, error: str | None) -> None:
         if error is None:
             self.nacks.pop(push.type_url, None)
+            if push.type_url == RDS:
+                self._accepted |= {frame.name: frozenset(frame.owners) for frame in push.frames}
         else:
-            self.nacks[push.type_url] = blame(push, error)
+            self.nacks[push.type_url] = blame(push, error, self._accepted if push.type_url == RDS else {})
 
     def on_snapshot(self, snapshot: Snapshot) -> tuple[Push, ...]:
         """The proxy's complete configuration is now `snapshot`."""

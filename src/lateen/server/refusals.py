@@ -39,7 +39,7 @@ def refusals_by_owner(nacks: Iterable[tuple[Proxy, Nack]]) -> dict[Key, Refusal]
     found: dict[Key, Refusal] = {}
     for proxy, nack in sorted(nacks, key=lambda item: item[0].id):
         name = f"{proxy.name}.{proxy.namespace}"
-        for key, generation in {owner for frame in nack.frames for owner in frame.owners}:
+        for key, generation in nack.owners:
             known = found.get(key)
             if known is None:
                 found[key] = Refusal(generation, nack.message, (name,))

@@ -2,6 +2,7 @@
 
 from lateen.ads.messages import CDS, EDS, LDS, RDS, Push, Request
 from lateen.ads.stream import Stream
+from lateen.api.meta import Key
 from lateen.model.frame import Frame, Snapshot, make_frame
 
 
@@ -123,6 +124,24 @@ def test_a_refusal_that_names_nothing_blames_the_whole_push() -> None:
     (push,) = stream.on_snapshot(snapshot(rds=("80@2", "90@2")))
     stream.on_request(Request(type_url=RDS, nonce=push.nonce, error="bad regex"))
     assert [f.name for f in stream.nacks[RDS].frames] == ["80", "90"]
+
+
+def test_of_a_refused_route_configuration_what_changed_is_at_fault() -> None:
+    """The objects that the accepted version was made of are not blamed; the changed one is. Without an accepted one, all are."""
+
+    def made_of(version: str, *owners: tuple[str, int]) -> Snapshot:
+        keys = tuple((Key("VirtualService", "default", name), generation) for name, generation in owners)
+        return {RDS: {"80": make_frame(name="80", type_url=RDS, version=version, resource=version.encode(), owners=keys)}}
+
+    stream = Stream(made_of("1", ("a", 1), ("b", 1)), sotw=False)
+    (first,) = stream.on_request(ask(RDS, "80"))
+    stream.on_request(Request(type_url=RDS, nonce=first.nonce, error="bad regex"))
+    assert sorted(key.name for key, _ in stream.nacks[RDS].owners) == ["a", "b"]
+    (second,) = stream.on_snapshot(made_of("2", ("a", 2), ("b", 1)))
+    stream.on_request(ack(second))
+    (third,) = stream.on_snapshot(made_of("3", ("a", 2), ("b", 2)))
+    stream.on_request(Request(type_url=RDS, nonce=third.nonce, error="bad regex"))
+    assert [(key.name, generation) for key, generation in stream.nacks[RDS].owners] == [("b", 2)]
 
 
 def test_a_slow_client_gets_the_latest_state_only() -> None:
