@@ -21,10 +21,16 @@ from lateen.testing.world import MemoryWorld
 pytestmark = [pytest.mark.envoy, pytest.mark.netns, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-def refusals(named: dict[str, Snapshot]) -> dict[str, tuple[str, ...]]:
-    """What Envoy says against each."""
+Named = dict[str, Snapshot]
 
-    async def load_all() -> dict[str, tuple[str, ...]]:
+
+def refusals(*groups: Named) -> dict[str, tuple[str, ...]]:
+    """What Envoy says against each. A group is one Envoy's: no Envoy becomes a gateway that was a sidecar.
+
+    (It would crash: Envoy 1.40.0 faults when a listener of one name and address is replaced by one that differs in `bind_to_port`.)
+    """
+
+    async def load_all(named: Named) -> dict[str, tuple[str, ...]]:
         with TemporaryDirectory(prefix="lateen-") as folder:
             envoy = AcceptingEnvoy(Path(folder))
             await envoy.start()
@@ -33,7 +39,13 @@ def refusals(named: dict[str, Snapshot]) -> dict[str, tuple[str, ...]]:
             finally:
                 await envoy.stop()
 
-    return asyncio.run(load_all())
+    return {name: refused for named in groups if named for name, refused in asyncio.run(load_all(named)).items()}
+
+
+def split(named: dict[str, tuple[str, Snapshot]]) -> tuple[Named, Named]:
+    """Sidecars and gateways."""
+    sidecars = {name: snapshot for name, (kind, snapshot) in named.items() if kind == "sidecar"}
+    return sidecars, {name: snapshot for name, (kind, snapshot) in named.items() if kind != "sidecar"}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -45,22 +57,23 @@ def namespaces() -> None:
 
 def test_envoy_accepts_every_golden_case() -> None:
     """No refusal."""
-    named = {case.name: compile_case(case)[1] for case in cases_in(Path(__file__).parent)}
-    assert refusals(named) == {}
+    compiled = {case.name: compile_case(case) for case in cases_in(Path(__file__).parent)}
+    assert refusals(*split({name: (who.role, snapshot) for name, (who, snapshot) in compiled.items()})) == {}
 
 
 def test_envoy_accepts_what_recorded_proxies_are_sent(shared_cases: Path) -> None:
     """No refusal for any of the recorded scenarios' proxies."""
     folder = shared_cases / "istiod-xds"
-    named: dict[str, Snapshot] = {}
+    named: dict[str, tuple[str, Snapshot]] = {}
     for proxies in sorted(folder.glob("*/proxies.json")):
         world = MemoryWorld()
         world.put_all(world_objects(yaml.safe_load((folder / "world.yaml").read_text())["services"]))
         world.load((proxies.parent / "config.yaml").read_bytes())
         for name, entry in json.loads(proxies.read_text()).items():
             node = json_format.ParseDict(recorded_proxy_node(entry), base_pb2.Node())
-            named[f"{proxies.parent.name}/{name}"] = world.snapshot(proxy_from_node(node))
-    assert refusals(named) == {}
+            proxy = proxy_from_node(node)
+            named[f"{proxies.parent.name}/{name}"] = proxy.kind, world.snapshot(proxy)
+    assert refusals(*split(named)) == {}
 
 
 def test_a_refusal_is_seen() -> None:

@@ -60,8 +60,8 @@ def stale_files(folder: Path) -> list[Path]:
     return [file for file in sorted(folder.rglob(f"*{_XDS}")) if file not in wanted]
 
 
-def compile_case(case: Path) -> tuple[Show, Snapshot]:
-    """The whole configuration of the case's proxy; ValueError where the case cannot be read."""
+def compile_case(case: Path) -> tuple[Case, Snapshot]:
+    """Whom the case is about, and that proxy's whole configuration; ValueError where the case cannot be read."""
     text = case.read_text()
     if not text.startswith("# "):
         raise ValueError(f"{case}: the first line must be a comment that says what the case proves")
@@ -75,7 +75,7 @@ def compile_case(case: Path) -> tuple[Show, Snapshot]:
     if world.problems:
         raise ValueError("; ".join(problem.message for problem in world.problems))
     proxy = Proxy(id=case.name, kind=who.role, namespace=who.namespace, name="app", addresses=(who.address,), labels=canonical(who.labels))
-    return who.show, world.snapshot(proxy)
+    return who, world.snapshot(proxy)
 
 
 def _kind(part: str) -> str:
@@ -84,7 +84,8 @@ def _kind(part: str) -> str:
 
 def print_case(case: Path) -> str:
     """The resources that the case shows, as YAML."""
-    show, snapshot = compile_case(case)
+    who, snapshot = compile_case(case)
+    show = who.show
     data = {kind: dict(_shown(kind, getattr(show, kind), snapshot)) for kind in KINDS if getattr(show, kind)}
     empty = [kind for kind, found in data.items() if not found]
     if empty:
