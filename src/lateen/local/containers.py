@@ -23,7 +23,7 @@ from lateen.runtime.clock import Clock
 __all__ = ["Backoff", "ContainerRunner", "Ended", "Waiting"]
 
 _FIRST_BACKOFF, _LONGEST_BACKOFF, _FORGIVEN_AFTER = 10.0, 300.0, 600.0
-_RETRY_SECONDS = 5.0
+_RETRY_SECONDS = 2.0
 _START_ERROR = 128
 
 

@@ -7,9 +7,10 @@ follows a log hears of new text at once. Must not interpret what is printed.
 import asyncio
 import os
 import shutil
-from collections import deque
 from collections.abc import AsyncIterator
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 __all__ = ["ContainerLog", "log_folder", "remove_logs"]
 
@@ -76,37 +77,35 @@ class ContainerLog:
 
     async def read(self, *, follow: bool, tail: int | None) -> AsyncIterator[bytes]:
         """The text that is there (its last `tail` lines, or all), then with `follow` what comes, until the log is closed."""
-        for chunk in self._past(tail):
-            yield chunk
-        if not follow:
-            return
-        while True:
-            with self._path.open("rb") if self._path.exists() else open(os.devnull, "rb") as file:  # noqa: PTH123, ASYNC230
-                file.seek(0, os.SEEK_END)
-                same = os.fstat(file.fileno()).st_ino
-                while True:
-                    news = self._news
-                    while chunk := file.read(_CHUNK):
-                        yield chunk
-                    if self._over:
-                        return
-                    await news.wait()
-                    if self._rotated(same):
-                        yield file.read()
-                        break
+        present = self._present()
+        try:
+            older = self.older.read_bytes() if self.older.exists() else b""
+            if text := _last_lines(older + present.read(), tail):
+                yield text
+            while follow:
+                news = self._news
+                while chunk := present.read(_CHUNK):
+                    yield chunk
+                if self._over:
+                    return
+                if self._put_aside(present.fileno()):
+                    present.close()
+                    present = self._present()
+                    continue
+                await news.wait()
+        finally:
+            present.close()
 
-    def _rotated(self, inode: int) -> bool:
-        return not self._path.exists() or self._path.stat().st_ino != inode
+    def _present(self) -> BinaryIO:
+        return self._path.open("rb") if self._path.exists() else BytesIO() if self._over else self._made()
 
-    def _past(self, tail: int | None) -> list[bytes]:
-        paths = [path for path in (self.older, self._path) if path.exists()]
-        if tail is None:
-            return [path.read_bytes() for path in paths]
-        lines: deque[bytes] = deque(maxlen=tail)
-        for path in paths:
-            with path.open("rb") as file:
-                lines.extend(file)
-        return [b"".join(lines)] if lines else []
+    def _made(self) -> BinaryIO:
+        """The file of a program that has not said anything yet."""
+        self._open()
+        return self._path.open("rb")
+
+    def _put_aside(self, descriptor: int) -> bool:
+        return not self._path.exists() or self._path.stat().st_ino != os.fstat(descriptor).st_ino
 
     def _open(self) -> None:
         self._over = False
@@ -148,3 +147,9 @@ class ContainerLog:
     def _wake(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
+
+
+def _last_lines(text: bytes, count: int | None) -> bytes:
+    if count is None:
+        return text
+    return b"".join(text.splitlines(keepends=True)[-count:]) if count else b""

@@ -38,6 +38,11 @@ __all__ = ["main"]
 _TOOLS = ("/usr/sbin/iptables-restore", "/usr/sbin/nft")
 
 
+def _tool() -> str:
+    """What loads rules: what the command line asks for, or the first that is there."""
+    return next(path for path in (_TOOLS[::-1] if "nft" in sys.argv else _TOOLS) if Path(path).exists())
+
+
 async def _serve(context: NodeContext, run: Path) -> None:
     """Everything from the API up, until SIGTERM."""
     ended = asyncio.Event()
@@ -51,8 +56,7 @@ async def _serve(context: NodeContext, run: Path) -> None:
 
     spawner = Spawner(context.channel)
     spawner.start()
-    tool = next(path for path in (_TOOLS[::-1] if "nft" in sys.argv else _TOOLS) if Path(path).exists())
-    network = NodeNetwork(spawner, private=context.private, rules_tool=tool, view=View(exposed=needed_trees()))
+    network = NodeNetwork(spawner, private=context.private, rules_tool=_tool(), view=View(exposed=needed_trees()))
     await network.start()
     folders = NodeFolders(run / "data", context.private)
     backend = _Backend()
