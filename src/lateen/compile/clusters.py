@@ -13,15 +13,16 @@ from lateen.api.virtualservice import Destination
 from lateen.compile.authn import disable_refused, namespace_mode
 from lateen.compile.base import Base, mesh_of
 from lateen.compile.destinationrules import merge_rules, policy_for, rules_for
+from lateen.compile.inboundports import InboundPort, inbound_ports
 from lateen.compile.plan_clusters import (
     Reach,
     differs_for_gateways,
     kind_of,
-    plan_inbound_cluster,
     plan_outbound_clusters,
     plan_passthroughs,
 )
 from lateen.compile.plan_endpoints import plan_endpoints
+from lateen.compile.plan_inbound_clusters import plan_inbound_clusters
 from lateen.compile.plan_policies import plan_hashes
 from lateen.compile.plan_routes import RouteHead
 from lateen.compile.scope import Scopes
@@ -35,7 +36,7 @@ from lateen.model.mesh import ClusterDefaults
 from lateen.model.names import outbound_cluster
 from lateen.model.route import VirtualRoutes
 from lateen.model.routeplan import HashPlan
-from lateen.model.scope import Client, InboundScope, ServiceInstance
+from lateen.model.scope import Client, InboundScope
 from lateen.model.service import Protocol, Resolution, Service, ServiceKey
 from lateen.model.sidecar import SidecarPlan, VisibleServices
 from lateen.util.durations import parse
@@ -96,6 +97,7 @@ class Clusters:
             dns_refresh=parse(mesh.dns_refresh_rate),
             h2_upgrade=mesh.h2_upgrade_policy == "UPGRADE",
             keepalive=mesh.tcp_keepalive,
+            inbound_localhost=mesh.inbound_traffic_policy.mode == "LOCALHOST",
             connection_pool=policy.connection_pool,
             outlier_detection=policy.outlier_detection,
             ecdh_curves=mesh.tls_defaults.ecdh_curves,
@@ -212,18 +214,18 @@ class Clusters:
         return tuple(view for view in found if view is not None), ()
 
     def _inbound(self, read: Read, scope: InboundScope, _none: None) -> tuple[tuple[ClusterPlan, ...], Problems]:
-        by_target: dict[int, list[ServiceInstance]] = {}
-        for instance in scope.instances:
-            if instance.port.protocol != Protocol.UDP:
-                by_target.setdefault(instance.target_port, []).append(instance)
-        plans = []
-        for target in sorted(by_target):
-            key = by_target[target][0].service
-            rules = self._rules(read, ClientService(Client(namespace=scope.namespace), key), None)[0]
+        def rule_of(service: ServiceKey) -> DestinationPolicy | None:
+            rules = self._rules(read, ClientService(Client(namespace=scope.namespace), service), None)[0]
             found = (read.get(self._base.rule_objects, rule) for rule in rules)
-            policy = merge_rules([rule for rule in found if rule is not None])
-            plans.append(plan_inbound_cluster(target, by_target[target], policy, read.get(self.defaults, ()) or ClusterDefaults()))
-        return tuple(plans), ()
+            return merge_rules([rule for rule in found if rule is not None])
+
+        defaults = read.get(self.defaults, ()) or ClusterDefaults()
+        return plan_inbound_clusters(self.inbound_ports(read, scope), rule_of, defaults), ()
+
+    def inbound_ports(self, read: Read, scope: InboundScope) -> tuple[InboundPort, ...]:
+        """The ports that a sidecar of this scope takes connections for."""
+        sidecar = read.get(self._base.sidecars, scope.sidecar[0]) if scope.sidecar else None
+        return inbound_ports(scope.instances, sidecar, scope.address)
 
     def services_of(self, read: Read, client: Client) -> list[Service]:
         """All services that the client has listeners and routes for, as it sees them."""

@@ -14,7 +14,7 @@ from lateen.compile.clusters import Clusters
 from lateen.compile.gateways import merge_gateways
 from lateen.compile.matches import Place
 from lateen.compile.plan_gateway_routes import plan_gateway_hosts
-from lateen.compile.plan_gateways import GatewayContext, credentials_of, plan_gateway_listener
+from lateen.compile.plan_gateways import GatewayContext, plan_gateway_listener
 from lateen.compile.plan_inbound import InboundSettings, plan_inbound
 from lateen.compile.plan_outbound import OutboundContext, plan_interception, plan_outbound
 from lateen.compile.plan_secrets import plan_secret
@@ -22,6 +22,7 @@ from lateen.compile.routenames import gateway_route, gateway_tls_route
 from lateen.compile.routes import Routes
 from lateen.compile.rules import Lookup, cluster_for
 from lateen.compile.scope import Scopes
+from lateen.compile.servertls import credentials_of
 from lateen.graph import Collection, Graph, Read
 from lateen.model.gateway import GatewayPort, MergedServer
 from lateen.model.listenerplan import ListenerPlan
@@ -101,7 +102,7 @@ class Listeners:
             policies += read.by_index(self._base.authn_in, root).values()
         authn = effective_authn(policies, scope.namespace, scope.selectors, root)
         settings = InboundSettings(client_prefixes=self._prefixes(read), access_logs=mesh_access_logs(mesh))
-        return plan_inbound(scope.instances, authn, settings), ()
+        return plan_inbound(self._clusters.inbound_ports(read, scope), authn, settings), ()
 
     def _prefixes(self, read: Read) -> tuple[str, ...]:
         domains = dict.fromkeys([self._base.settings.trust_domain, *mesh_of(read, self._base.mesh).trust_domain_aliases])

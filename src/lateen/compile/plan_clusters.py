@@ -4,8 +4,6 @@ A cluster takes its settings from the port's protocol, the service's resolution 
 speaks TLS follows Istio's automatic mutual TLS unless the rule decides. Endpoints change without touching a cluster.
 """
 
-from collections.abc import Iterable
-
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -16,11 +14,10 @@ from lateen.model.authn import MtlsMode
 from lateen.model.clusterplan import ClusterPlan, ClusterTls, EndpointsPlan, LoadBalancerPlan, PassthroughPlan
 from lateen.model.destination import DestinationPolicy, PortPolicy
 from lateen.model.mesh import ClusterDefaults
-from lateen.model.names import BLACK_HOLE, INBOUND_PASSTHROUGH, PASSTHROUGH, inbound_cluster, outbound_cluster, sni
-from lateen.model.scope import ServiceInstance
+from lateen.model.names import BLACK_HOLE, INBOUND_PASSTHROUGH, PASSTHROUGH, outbound_cluster, sni
 from lateen.model.service import Port, Protocol, Resolution, Service
 
-__all__ = ["Reach", "differs_for_gateways", "kind_of", "plan_inbound_cluster", "plan_outbound_clusters", "plan_passthroughs"]
+__all__ = ["Reach", "differs_for_gateways", "kind_of", "plan_outbound_clusters", "plan_passthroughs"]
 
 _MESH_ALPN = ("istio-peer-exchange", "istio")
 _LOOPBACK = "127.0.0.6"  # what the sidecar connects to its application from, so that it is not intercepted again
@@ -218,29 +215,4 @@ def _foreign(tls: ClientTLSSettings, known: tuple[str, ...], h2: tuple[str, ...]
         curves=mesh.ecdh_curves,
         ciphers=mesh.cipher_suites,
         crl=tls.ca_crl,
-    )
-
-
-def plan_inbound_cluster(
-    target: int, instances: Iterable[ServiceInstance], rule: DestinationPolicy | None, mesh: ClusterDefaults
-) -> ClusterPlan:
-    """The cluster of a port of the workload: what arrived goes on to the address it was sent to."""
-    instances = tuple(instances)
-    first = instances[0]
-    policy = policy_for(rule, "", first.port.number)
-    pool = PortPolicy(connection_pool=policy.connection_pool)
-    counts = rule is not None and rule.policy is not None
-    same = [one.service for one in instances if one.port.number == first.port.number]
-    services = dict.fromkeys((key.hostname.partition(".")[0], key.hostname, key.namespace) for key in same)
-    return ClusterPlan(
-        name=inbound_cluster(target),
-        kind="ORIGINAL_DST",
-        services=tuple(services),
-        config=rule.config if rule is not None and counts else None,
-        inbound=True,
-        protocol="http2" if first.port.protocol.is_http2 else "client" if first.port.protocol == Protocol.AUTO else "default",
-        load_balancer=LoadBalancerPlan(policy="CLUSTER_PROVIDED"),
-        breaker=plan_breaker(pool),
-        pool=plan_pool(policy.connection_pool, mesh),
-        owners=rule.owners if rule is not None and counts else (),
     )

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
-from lateen.api.gateway import ServerTLSSettings
 from lateen.api.virtualservice import Destination
 from lateen.compile.bindings import bound_routes
 from lateen.compile.l4routes import L4Target, tcp_plan, tcp_targets, tls_targets
 from lateen.compile.matches import Place
 from lateen.compile.routenames import gateway_route, gateway_tls_route
+from lateen.compile.servertls import server_tls
 from lateen.model.gateway import GatewayPort, MergedServer
 from lateen.model.listenerplan import (
     AccessLogPlan,
@@ -22,7 +22,7 @@ from lateen.model.listenerplan import (
 )
 from lateen.model.route import VirtualRoutes
 
-__all__ = ["GatewayContext", "credentials_of", "plan_gateway_listener"]
+__all__ = ["GatewayContext", "plan_gateway_listener"]
 
 _ANY = "*"
 
@@ -65,7 +65,7 @@ def plan_gateway_listener(port: GatewayPort, context: GatewayContext) -> Listene
 
 
 def _server_chains(name: str, port: GatewayPort, server: MergedServer, context: GatewayContext) -> Iterable[ChainPlan]:
-    tls = _tls(server.tls) if server.terminates_tls and server.tls is not None else None
+    tls = server_tls(server.tls) if server.terminates_tls and server.tls is not None else None
     if server.protocol.value == "HTTPS" and tls is not None:
         place, gateway = server.gateway.split("/")
         route = gateway_tls_route(server.number, server.port_name, gateway, place, port.bind)
@@ -106,37 +106,3 @@ def _sni(names: tuple[str, ...], prefixes: tuple[str, ...] = ()) -> ChainMatch |
     """Connections for these names; the name `*` takes all."""
     wanted = () if _ANY in names else names
     return ChainMatch(server_names=wanted, prefixes=prefixes) if wanted or prefixes else None
-
-
-def credentials_of(tls: ServerTLSSettings) -> tuple[str, ...]:
-    """The names of the Secrets a server needs, certificates first, the CA of client certificates last."""
-    names = tls.credential_names or ((tls.credential_name,) if tls.credential_name else ())
-    if not names or tls.mode not in ("MUTUAL", "OPTIONAL_MUTUAL"):
-        return names
-    return (*names, tls.ca_cert_credential_name or f"{names[0]}-cacert")
-
-
-def _tls(tls: ServerTLSSettings) -> CredentialTls:
-    if tls.mode == "ISTIO_MUTUAL":
-        return CredentialTls(secrets=("default",), root="ROOTCA", client="required", client_names=tls.subject_alt_names)
-    asks = tls.mode in ("MUTUAL", "OPTIONAL_MUTUAL")
-    names = credentials_of(tls)
-    if names:
-        secrets = tuple(f"kubernetes://{name}" for name in (names[:-1] if asks else names))
-        root = f"kubernetes://{names[-1]}" if asks else ""
-    else:
-        secrets = (f"file-cert:{tls.server_certificate}~{tls.private_key}",)
-        root = f"file-root:{tls.ca_certificates}" if asks else ""
-    return CredentialTls(
-        secrets=secrets,
-        root=root,
-        client=("required" if tls.mode == "MUTUAL" else "optional") if asks else "none",
-        client_names=tls.subject_alt_names,
-        min_version=_version(tls.min_protocol_version),
-        max_version=_version(tls.max_protocol_version),
-        ciphers=tls.cipher_suites,
-    )
-
-
-def _version(version: str) -> str:
-    return "" if version == "TLS_AUTO" else version

@@ -9,11 +9,14 @@ from typing import Literal
 
 from msgspec import Struct
 
+from lateen.compile.inboundports import InboundPort
+from lateen.compile.servertls import server_tls
 from lateen.model.authn import Authn, MtlsMode
 from lateen.model.listenerplan import (
     AccessLogPlan,
     ChainMatch,
     ChainPlan,
+    CredentialTls,
     HttpPlan,
     InboundRoutes,
     InspectorPlan,
@@ -22,7 +25,6 @@ from lateen.model.listenerplan import (
     TcpPlan,
 )
 from lateen.model.names import BLACK_HOLE, INBOUND_PASSTHROUGH, inbound_cluster
-from lateen.model.scope import ServiceInstance
 from lateen.model.service import Protocol
 
 __all__ = ["INBOUND_PORT", "InboundSettings", "plan_inbound"]
@@ -55,12 +57,13 @@ class _Port(Struct, frozen=True, kw_only=True):
     tcp_name: str
     http: HttpPlan
     tcp: TcpPlan
+    tls: CredentialTls | None = None  # the server's own, of a Sidecar, where mutual TLS of the mesh is off
 
 
-def plan_inbound(instances: Iterable[ServiceInstance], authn: Authn, settings: InboundSettings) -> ListenerPlan:
+def plan_inbound(served: Iterable[InboundPort], authn: Authn, settings: InboundSettings) -> ListenerPlan:
     """The listener `virtualInbound`."""
-    served = _by_target_port(instances)
-    known = {one.target_port for one in served}
+    served = tuple(served)
+    known = {one.number for one in served}
     others = [_other_port(port, mode, settings) for port, mode in authn.ports.items() if port not in known]
     ports = [_other_port(0, authn.mode, settings), *others, *(_service_port(one, authn, settings) for one in served)]
     chains = [_black_hole(settings)]
@@ -77,18 +80,10 @@ def plan_inbound(instances: Iterable[ServiceInstance], authn: Authn, settings: I
     )
 
 
-def _by_target_port(instances: Iterable[ServiceInstance]) -> list[ServiceInstance]:
-    """One instance per port of the workload; where services share one, the first in the scope's order counts."""
-    first: dict[int, ServiceInstance] = {}
-    for instance in instances:
-        if instance.port.protocol != Protocol.UDP:
-            first.setdefault(instance.target_port, instance)
-    return [first[port] for port in sorted(first)]
-
-
-def _service_port(instance: ServiceInstance, authn: Authn, settings: InboundSettings) -> _Port:
-    target, service_port = instance.target_port, instance.port
-    cluster, name = inbound_cluster(target), f"0.0.0.0_{target}"
+def _service_port(served: InboundPort, authn: Authn, settings: InboundSettings) -> _Port:
+    """Where services share a port, the first in the scope's order counts."""
+    target, instance, name = served.number, served.instances[0], served.name
+    service_port, cluster = instance.port, inbound_cluster(target)
     routes = InboundRoutes(
         cluster=cluster,
         port=service_port.number,
@@ -99,6 +94,8 @@ def _service_port(instance: ServiceInstance, authn: Authn, settings: InboundSett
         number=target,
         protocol=service_port.protocol,
         mode=authn.of(target),
+        # docs/decisions/005
+        tls=server_tls(served.tls) if served.tls is not None and authn.of(target) == MtlsMode.DISABLE else None,
         http_name=name,
         tcp_name=name,
         http=HttpPlan(role="inbound", stat_prefix=f"inbound_{name};", route_name=cluster, inbound=routes, access_logs=settings.access_logs),
@@ -136,7 +133,10 @@ def _black_hole(settings: InboundSettings) -> ChainPlan:
 
 
 def _chains(port: _Port, settings: InboundSettings) -> list[ChainPlan]:
-    """All chains of one port, in Istio's order."""
+    """All chains of one port, in Istio's order. A server's own TLS takes nothing else, and HTTPS is HTTP inside it."""
+    if port.tls is not None:
+        http = port.protocol.is_http or port.protocol == Protocol.HTTPS
+        return [_http(port, "tls", tls=port.tls) if http else _tcp(port, "tls", tls=port.tls)]
     if port.protocol.is_http:
         return _http_chains(port, settings)
     if port.protocol == Protocol.AUTO:
@@ -183,11 +183,11 @@ def _mesh_tls(alpn: tuple[str, ...], settings: InboundSettings) -> MeshTls:
     return MeshTls(alpn=alpn, client_prefixes=settings.client_prefixes, min_version=settings.min_tls)
 
 
-def _http(port: _Port, transport: str, protocols: tuple[str, ...] = (), tls: MeshTls | None = None) -> ChainPlan:
+def _http(port: _Port, transport: str, protocols: tuple[str, ...] = (), tls: MeshTls | CredentialTls | None = None) -> ChainPlan:
     return ChainPlan(name=port.http_name, match=_match(port, transport, protocols), tls=tls, application=port.http)
 
 
-def _tcp(port: _Port, transport: str, protocols: tuple[str, ...] = (), tls: MeshTls | None = None) -> ChainPlan:
+def _tcp(port: _Port, transport: str, protocols: tuple[str, ...] = (), tls: MeshTls | CredentialTls | None = None) -> ChainPlan:
     return ChainPlan(name=port.tcp_name, match=_match(port, transport, protocols), tls=tls, application=port.tcp)
 
 
@@ -197,7 +197,10 @@ def _match(port: _Port, transport: str, protocols: tuple[str, ...]) -> ChainMatc
 
 def _inspectors(ports: list[_Port]) -> tuple[InspectorPlan, ...]:
     """TLS is looked for except on plaintext ports; HTTP only where it decides between chains of plaintext connections."""
-    found = (_inspector("tls", ports, lambda port: port.mode != MtlsMode.DISABLE), _inspector("http", ports, _detects_http))
+    found = (
+        _inspector("tls", ports, lambda port: port.mode != MtlsMode.DISABLE or port.tls is not None),
+        _inspector("http", ports, _detects_http),
+    )
     return tuple(one for one in found if one is not None)
 
 
@@ -208,6 +211,10 @@ def _inspector(kind: Literal["tls", "http"], ports: list[_Port], needed: Callabl
     if 0 in on:
         return InspectorPlan(kind=kind, off_ports=(*off, INBOUND_PORT))
     return InspectorPlan(kind=kind, only_ports=on) if on else None
+
+
+def _detects_tls(port: _Port) -> bool:
+    return port.mode != MtlsMode.DISABLE or port.tls is not None
 
 
 def _detects_http(port: _Port) -> bool:

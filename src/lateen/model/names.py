@@ -1,10 +1,11 @@
 """Names that Istio gives to clusters and servers: dashboards, EnvoyFilters and people rely on them."""
 
-__all__ = ["BLACK_HOLE", "INBOUND_PASSTHROUGH", "PASSTHROUGH", "inbound_cluster", "outbound_cluster", "sni"]
+__all__ = ["BLACK_HOLE", "INBOUND_PASSTHROUGH", "LOOPBACK", "PASSTHROUGH", "inbound_cluster", "outbound_cluster", "sni"]
 
 BLACK_HOLE = "BlackHoleCluster"
 PASSTHROUGH = "PassthroughCluster"
 INBOUND_PASSTHROUGH = "InboundPassthroughCluster"
+LOOPBACK = "127.0.0.1"
 
 
 def outbound_cluster(port: int, subset: str, host: str) -> str:

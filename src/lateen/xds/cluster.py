@@ -7,6 +7,7 @@ from envoy.extensions.network.dns_resolver.cares.v3 import cares_dns_resolver_pb
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 
 from lateen.model.clusterplan import BreakerPlan, ClusterPlan, LoadBalancerPlan, OutlierPlan, PassthroughPlan, PoolPlan
+from lateen.model.names import LOOPBACK
 from lateen.xds.endpoint import build_load_assignment
 from lateen.xds.proxyprotocol import add_proxy_protocol
 from lateen.xds.upstreamtls import add_tls
@@ -34,7 +35,7 @@ def build_cluster(plan: ClusterPlan) -> pb.Cluster:
     _add_http(cluster, plan)
     _add_pool(cluster, plan.pool)
     if plan.inbound:
-        _add_inbound(cluster)
+        _add_inbound(cluster, plan)
     else:
         cluster.common_lb_config.healthy_panic_threshold.value = plan.outlier.min_health_percent if plan.outlier is not None else 0
     if plan.outlier is not None:
@@ -152,10 +153,14 @@ def _add_pool(cluster: pb.Cluster, plan: PoolPlan) -> None:
                 getattr(keepalive, field).value = value
 
 
-def _add_inbound(cluster: pb.Cluster) -> None:
+def _add_inbound(cluster: pb.Cluster, plan: ClusterPlan) -> None:
+    """Connections to the application are made from an address whose packets are not redirected; to loopback none are."""
     cluster.common_lb_config.SetInParent()
-    cluster.upstream_bind_config.source_address.CopyFrom(address_pb2.SocketAddress(address=_LOOPBACK, port_value=0))
-    cluster.cleanup_interval.seconds = _NEVER
+    places = plan.endpoints.localities if plan.endpoints is not None else ()
+    if not any(endpoint.address == LOOPBACK for place in places for endpoint in place.endpoints):
+        cluster.upstream_bind_config.source_address.CopyFrom(address_pb2.SocketAddress(address=_LOOPBACK, port_value=0))
+    if plan.kind == "ORIGINAL_DST":
+        cluster.cleanup_interval.seconds = _NEVER
 
 
 def _outlier(plan: OutlierPlan) -> outlier_detection_pb2.OutlierDetection:

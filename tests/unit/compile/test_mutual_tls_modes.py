@@ -5,6 +5,7 @@ import pytest
 from lateen.api.decode import decode_documents
 from lateen.api.security import PeerAuthentication
 from lateen.compile.authn import effective_authn, namespace_mode
+from lateen.compile.inboundports import inbound_ports
 from lateen.compile.plan_inbound import InboundSettings, plan_inbound
 from lateen.model.authn import Authn, MtlsMode
 from lateen.model.listenerplan import HttpPlan, ListenerPlan
@@ -60,7 +61,9 @@ def listener(protocol: Protocol, mode: MtlsMode) -> ListenerPlan:
     """The inbound listener of a workload with one port 8080."""
     port = Port(number=80, name="p", protocol=protocol, target_port=8080)
     instance = ServiceInstance(service=ServiceKey("default", "web.default.svc.cluster.local"), port=port, target_port=8080)
-    return plan_inbound([instance], Authn(mode=mode), InboundSettings(client_prefixes=("spiffe://cluster.local/",)))
+    return plan_inbound(
+        inbound_ports([instance], None, ""), Authn(mode=mode), InboundSettings(client_prefixes=("spiffe://cluster.local/",))
+    )
 
 
 def chains(plan: ListenerPlan) -> list[tuple[str, str, bool]]:
