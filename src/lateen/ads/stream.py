@@ -1,6 +1,6 @@
 """One client's stream: requests and new snapshots come in, pushes come out.
 
-Make before break: clusters and endpoints are sent and answered before listeners and routes that may name them; a cluster is
+Make before break (docs/decisions/003): clusters and endpoints are sent and answered before listeners and routes that may name them; a cluster is
 taken away only after the routes that no longer name it were answered. When a cluster is replaced, Envoy waits for its endpoints
 again without asking, so they are sent again. Delta and state-of-the-world clients run on the same code. Must not do I/O or wait.
 """

@@ -1,7 +1,7 @@
 """HTTP/1.1 to a Kubernetes API, over TLS or a Unix socket.
 
 Why: httpx would cost 11 MB of memory and 150 ms of start-up in every command for what is a pool of connections and a parser
-(httptools) that the server side already loads. Must not know Kubernetes.
+(httptools) that the server side already loads (docs/decisions/006). Must not know Kubernetes.
 """
 
 import asyncio
