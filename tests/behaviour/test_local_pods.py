@@ -238,6 +238,28 @@ def test_deleted_deployment_takes_its_pods(local: Mesh) -> None:
     until(lambda: not local.items("Pod", selector="app=gone") and not local.items("ReplicaSet", selector="app=gone"), "the end of all")
 
 
+def test_program_leaves_nothing_behind(local: Mesh) -> None:
+    """What a program started in the background ends with it, so that the next run finds its port free."""
+    script = "sleep 7777 & echo $! > /scratch/left; exit 1"
+    more = "volumeMounts: [{name: scratch, mountPath: /scratch}]"
+    text = pod("parent", script, policy="Never", more=more).rstrip() + "\n  volumes: [{name: scratch, emptyDir: {}}]\n"
+    local.apply(text)
+    until(lambda: local.pod("parent")["status"].get("phase") == "Failed", "its end")
+    local.apply(pod("witness", "sleep 1000"))
+    local.ready("app=witness")
+    until(lambda: local.exec("witness", "main", "pgrep", "-f", "sleep 7777")[0] == 1, "the end of what it started")
+
+
+def test_deleted_namespace_ends_its_pods(local: Mesh) -> None:
+    """A namespace goes when its pods have ended, and takes everything with it."""
+    text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: short}\n---" + DEPLOYMENT.format(name="web", replicas=2, round=1)
+    local.apply(text.replace("{name: web}\n", "{name: web, namespace: short}\n", 1))
+    until(lambda: len([each for each in local.items("Pod", "short") if each["status"].get("phase") == "Running"]) == 2, "its pods")
+    local.delete("Namespace", "short", "")
+    until(lambda: local.get("Namespace", "short", "") is None, "its end")
+    assert local.items("Pod", "short") == []
+
+
 def test_namespaces_have_an_account(local: Mesh) -> None:
     """Every namespace has the service account `default`, and pods run as it."""
     local.apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n")

@@ -13,12 +13,14 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 
 from lateen.api.pods import Container, LifecycleHandler, Probe
+from lateen.kube.errors import ApiError
 from lateen.local.podlogs import ContainerLog
 from lateen.local.probes import check_of, follow
 from lateen.local.sandbox import CannotStartError, Launch, Recorder, Sandbox
 from lateen.local.spawner import Process, SpawnError
 from lateen.runtime import tasks
 from lateen.runtime.clock import Clock
+from lateen.sources.kubeclient import UnreachableError
 
 __all__ = ["Backoff", "ContainerRunner", "Ended", "Waiting"]
 
@@ -203,6 +205,7 @@ class ContainerRunner:
         finally:
             self.process = None
             await tasks.cancel_all(probes)
+            process.end_rest()
             self.log.drain()
         shown = code if code >= 0 else 128 - code
         return Ended(code=shown, reason="Completed" if shown == 0 else "Error", started=started, finished=self._clock.now())
@@ -213,10 +216,11 @@ class ContainerRunner:
         while not self._stopping.is_set():
             try:
                 return await self._prepare()
-            except CannotStartError as error:
-                self._wait(error.reason, str(error))
+            except (CannotStartError, ApiError, UnreachableError, OSError, ValueError) as error:
+                reason = error.reason if isinstance(error, CannotStartError) else "CreateContainerConfigError"
+                self._wait(reason, str(error))
                 if told != str(error):
-                    self._record("Warning", "Failed", f"Error: {error.reason}: {error}")
+                    self._record("Warning", "Failed", f"Error: {reason}: {error}")
                     told = str(error)
             await self._stopped_within(_RETRY_SECONDS)
         return None

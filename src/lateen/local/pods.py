@@ -198,12 +198,10 @@ class PodRunner:
         told = ""
         while not self._stopping:
             try:
-                if self.sandbox is None:
-                    self.sandbox = await self._add_pod()
-                    self._changed.set()
+                sandbox = self.sandbox or await self._add_pod()
                 places = Places(self._services.lasting / self.uid, self._services.private / "volumes" / self.uid)
-                self._volumes = await prepare(self._pod, places, self.sandbox.address, self._fetch, self._token())
-            except (SpawnError, VolumeError, ApiError, UnreachableError, OSError) as error:
+                self._volumes = await prepare(self._pod, places, sandbox.address, self._fetch, self._token())
+            except (SpawnError, VolumeError, ApiError, UnreachableError, OSError, ValueError) as error:
                 reason = "FailedMount" if isinstance(error, VolumeError) else "FailedCreatePodSandBox"
                 if told != str(error):
                     self._record("Warning", reason, str(error))
@@ -226,7 +224,8 @@ class PodRunner:
             for each in problems:
                 self._record("Warning", "Interception", each)
         aliases = {str(each.get("ip")): tuple(map(str, _list(each.get("hostnames")))) for each in spec.host_aliases}
-        made = await self._services.network.add_pod(self.name.namespace, self.name.name, rules=rules, aliases=aliases)
+        self.sandbox = made = await self._services.network.add_pod(self.name.namespace, self.name.name, rules=rules, aliases=aliases)
+        self._changed.set()
         if rules is None:
             await self._services.services.join(made)
         return made

@@ -71,6 +71,12 @@ class Process:
         """End it and what it started in its process group."""
         await self.send_signal(signal.SIGKILL)
 
+    def end_rest(self) -> None:
+        """End what it left behind in its process group, when it has ended itself."""
+        if self.returncode is not None and self.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+
 
 class Spawner:
     """The door to the first process; one per node."""

@@ -12,6 +12,7 @@ from lateen.local.containers import Backoff, ContainerRunner, Ended, Waiting
 from lateen.local.podlogs import ContainerLog
 from lateen.local.sandbox import CannotStartError, Launch
 from lateen.local.spawner import Mount, Process, SpawnError, User
+from lateen.sources.kubeclient import UnreachableError
 
 SECONDS = 5.0
 
@@ -43,6 +44,7 @@ class Program:
     def __init__(self, code: int | None) -> None:
         self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.signals: list[int] = []
+        self.swept = False
         if code is not None:
             self.ended.set_result(code)
 
@@ -60,6 +62,9 @@ class Program:
 
     async def kill(self) -> None:
         await self.send_signal(9)
+
+    def end_rest(self) -> None:
+        self.swept = True
 
 
 class Pod:
@@ -196,7 +201,7 @@ def test_program_that_cannot_be_started_is_a_failed_run(tmp_path: Path) -> None:
 
 def test_container_waits_for_what_it_needs(tmp_path: Path) -> None:
     """While it cannot be prepared it waits with the reason, told once; then it runs."""
-    refusals = [CannotStartError("CreateContainerConfigError", "secret is missing")] * 2
+    refusals = [CannotStartError("CreateContainerConfigError", "secret is missing"), UnreachableError("the API is away")]
 
     async def prepare() -> Launch:
         if refusals:
@@ -206,8 +211,9 @@ def test_container_waits_for_what_it_needs(tmp_path: Path) -> None:
     async def case() -> None:
         one = Case(tmp_path, Pod(0), restart="Never", prepare=prepare)
         assert await one.runner.run() == 0
-        assert one.states[0] == Waiting("CreateContainerConfigError", "secret is missing")
-        assert [reason for reason, _ in one.events] == ["Failed", "Started"]
+        told = ["the API is away", "secret is missing"]
+        assert one.states[:2] == [Waiting("CreateContainerConfigError", each) for each in told]
+        assert [reason for reason, _ in one.events] == ["Failed", "Failed", "Started"]
 
     run(case)
 
@@ -247,6 +253,7 @@ def test_liveness_ends_the_program_and_it_is_started_again(tmp_path: Path) -> No
         assert await one.runner.run() == 0
         assert one.runner.restarts == 1
         assert pod.programs[0].signals == [15]
+        assert pod.programs[0].swept
         assert [reason for reason, _ in one.events] == ["Started", "Unhealthy", "Unhealthy", "Killing", "Started"]
 
     run(case)
