@@ -11,7 +11,7 @@ from lateen.model.names import LOOPBACK
 from lateen.xds.endpoint import build_load_assignment
 from lateen.xds.proxyprotocol import add_proxy_protocol
 from lateen.xds.upstreamtls import add_tls
-from lateen.xds.values import set_duration
+from lateen.xds.values import ALPN_FIELD, ALPN_HTTP1, ALPN_HTTP2, METADATA, set_duration
 
 __all__ = ["build_cluster", "build_passthrough"]
 
@@ -22,6 +22,7 @@ _DNS_QUERIES = 100
 _DNS_JITTER = 100_000_000
 _PASSTHROUGH_IDLE = 300_000_000_000
 _V3 = 2
+_ALPN = {"default": ALPN_HTTP1, "http2": ALPN_HTTP2}  # what "client" speaks is known with each request (docs/decisions/002)
 
 
 def build_cluster(plan: ClusterPlan) -> pb.Cluster:
@@ -102,8 +103,11 @@ def _add_metadata(cluster: pb.Cluster, plan: ClusterPlan) -> None:
         istio["config"] = f"/apis/networking.istio.io/v1/namespaces/{plan.config.namespace}/destination-rule/{plan.config.name}"
     if plan.external:
         istio["external"] = True
-    if plan.tls is not None and plan.tls.mode in ("SIMPLE", "MUTUAL"):
+    foreign = plan.tls is not None and plan.tls.mode in ("SIMPLE", "MUTUAL")
+    if foreign:
         istio["alpn_override"] = "false"
+    if plan.tls is not None and plan.protocol in _ALPN:
+        cluster.metadata.filter_metadata[METADATA][ALPN_FIELD] = "" if foreign else _ALPN[plan.protocol]
 
 
 def _add_http(cluster: pb.Cluster, plan: ClusterPlan) -> None:
