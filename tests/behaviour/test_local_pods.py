@@ -160,15 +160,25 @@ spec:
     - {name: scratch, mountPath: /scratch}
     - {name: map, mountPath: /etc/app}
     - {name: secret, mountPath: /var/run/secret, readOnly: true}
+    - {name: all, mountPath: /all, readOnly: true}
   volumes:
   - {name: scratch, emptyDir: {}}
   - {name: map, configMap: {name: settings}}
   - {name: secret, secret: {secretName: hidden}}
+  - name: all
+    projected:
+      sources:
+      - serviceAccountToken: {path: token, audience: somebody}
+      - downwardAPI: {items: [{path: labels, fieldRef: {fieldPath: metadata.labels}}]}
+      - configMap: {name: settings, items: [{key: color, path: deep/color}]}
 """)
     local.ready("app=configured")
     until(lambda: local.logs("configured", "main").endswith("/scratch\n"), "the program's words")
     said = local.logs("configured", "main")
     assert said == "hello-configured blue xyzzy configured\nfrom the mapmade before\nxyzzy4242\n/scratch\n"
+    assert local.exec("configured", "main", "sh", "-c", "cat /all/labels /all/deep/color") == (0, 'app="configured"blue')
+    assert local.exec("configured", "main", "cat", "/all/token")[1].count(".") == 2
+    assert local.exec("configured", "main", "sh", "-c", "echo x > /all/token")[0] != 0
     assert [each["state"]["terminated"]["exitCode"] for each in local.pod("configured")["status"]["initContainerStatuses"]] == [0]
 
 

@@ -6,10 +6,9 @@ there. What ran when the node ended is started anew, as after a machine's restar
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path
 
-from lateen.api.pods import Pod
 from lateen.kube.errors import ApiError, bad_request, not_found
 from lateen.kube.records import JsonObject, section
 from lateen.local.events import Events
@@ -21,6 +20,7 @@ from lateen.local.podlogs import ContainerLog, log_folder, remove_logs
 from lateen.local.pods import PodRunner, PodServices, SidecarFactory
 from lateen.local.podstatus import rfc3339
 from lateen.local.services import ServiceNetwork
+from lateen.local.tokens import Tokens
 from lateen.runtime import log, tasks
 from lateen.runtime.clock import Clock, SystemClock
 from lateen.serve.http_kube.node import ExecSession
@@ -40,11 +40,8 @@ class NodeFolders:
     def __init__(self, data: Path, private: Path) -> None:
         self.logs = data / "logs" / "pods"
         self.lasting = data / "pods"
+        self.token_key = data / "service-account-key.pem"
         self.private = private
-
-
-async def _no_tokens(pod: Pod, _audience: str, _seconds: int) -> str:
-    raise OSError(f"Pod {pod.metadata.name} asks for a service account's token, which this node cannot give.")
 
 
 class Node:
@@ -58,7 +55,6 @@ class Node:
         *,
         sidecar: SidecarFactory | None = None,
         images: Images | None = None,
-        token: Callable[[Pod, str, int], Awaitable[str]] = _no_tokens,
         clock: Clock | None = None,
     ) -> None:
         self._client = client
@@ -77,7 +73,7 @@ class Node:
             private=folders.private,
             sidecar=sidecar,
             services=self._network,
-            token=token,
+            token=Tokens(folders.token_key, self._clock),
         )
         self._informer = Informer(client, "Pod", field_selector=f"spec.nodeName={NODE_NAME}")
         self._informer.listen(self._changed)

@@ -1,0 +1,80 @@
+"""Tokens of service accounts, as Kubernetes projects them into pods.
+
+Why: programs take such a token to prove who they are to others. The key is the mesh's own and lies in its data folder; what is signed
+is what the node itself knows of the pod. Must not verify tokens.
+"""
+
+import base64
+import hashlib
+import os
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from lateen.api.pods import Pod
+from lateen.runtime.clock import Clock
+
+__all__ = ["ISSUER", "Tokens"]
+
+ISSUER = "https://kubernetes.default.svc.cluster.local"
+_SHORTEST = 600
+
+
+class Tokens:
+    """A `volumes.TokenSource` for every pod; the key is read, or made, when the first token is asked for."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._key: ec.EllipticCurvePrivateKey | None = None
+
+    async def __call__(self, pod: Pod, audience: str, seconds: int) -> str:
+        """A token of the pod's account for `audience` (empty: the API's own)."""
+        key = self._key = self._key or self._load()
+        now = int(self._clock.now())
+        meta, account = pod.metadata, pod.spec.service_account_name or "default"
+        claims = {
+            "iss": ISSUER,
+            "sub": f"system:serviceaccount:{meta.namespace}:{account}",
+            "aud": [audience or ISSUER],
+            "iat": now,
+            "nbf": now,
+            "exp": now + max(seconds, _SHORTEST),
+            "kubernetes.io": {
+                "namespace": meta.namespace,
+                "pod": {"name": meta.name, "uid": meta.uid},
+                "serviceaccount": {"name": account},
+            },
+        }
+        return _signed(claims, key)
+
+    def _load(self) -> ec.EllipticCurvePrivateKey:
+        if self._path.exists():
+            found = serialization.load_pem_private_key(self._path.read_bytes(), None)
+            if not isinstance(found, ec.EllipticCurvePrivateKey):
+                raise ValueError(f"{self._path} holds no key of the kind that signs tokens here; remove it to have a new one made.")
+            return found
+        key = ec.generate_private_key(ec.SECP256R1())
+        plain = serialization.NoEncryption()
+        draft = self._path.with_suffix(".new")
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+            file.write(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+        draft.replace(self._path)
+        return key
+
+
+def _signed(claims: dict[str, object], key: ec.EllipticCurvePrivateKey) -> str:
+    """A JSON web token, signed with ES256."""
+    public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    header = {"alg": "ES256", "kid": _text(hashlib.sha256(public).digest()), "typ": "JWT"}
+    body = ".".join(_text(msgspec.json.encode(part)) for part in (header, claims))
+    signature = b"".join(number.to_bytes(32, "big") for number in decode_dss_signature(key.sign(body.encode(), ec.ECDSA(hashes.SHA256()))))
+    return f"{body}.{_text(signature)}"
+
+
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
