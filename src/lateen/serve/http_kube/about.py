@@ -24,6 +24,7 @@ __all__ = ["answer"]
 _HEALTH = ("/healthz", "/livez", "/readyz")
 _AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 # kubectl's dispatcher picks its client by `minor`; 1.31's sends JSON where 1.32's sends protobuf, which is not read yet
+# (docs/decisions/007)
 _VERSION = {
     "major": "1",
     "minor": "31",
