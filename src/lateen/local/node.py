@@ -17,7 +17,8 @@ from lateen.local.informer import Informer, Name, info_of
 from lateen.local.namespaces import NodeNetwork
 from lateen.local.podexec import start_command
 from lateen.local.podlogs import ContainerLog, log_folder, remove_logs
-from lateen.local.pods import PodRunner, PodServices, SidecarFactory
+from lateen.local.podparts import PodServices, SidecarFactory
+from lateen.local.pods import PodRunner
 from lateen.local.podstatus import rfc3339
 from lateen.local.services import ServiceNetwork
 from lateen.local.tokens import Tokens

@@ -7,106 +7,32 @@ other, the containers all at once. Must not know other pods.
 import asyncio
 import contextlib
 import shutil
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Protocol
-
-from msgspec import Struct
 
 from lateen.api.decode import decode_object
 from lateen.api.pods import Container, Pod
 from lateen.kube.errors import ApiError
 from lateen.kube.records import JsonObject, section
-from lateen.local.containers import ContainerRunner, Ended, Waiting
+from lateen.local.containers import ContainerRunner, Waiting
 from lateen.local.environment import environment, expand, user_of
-from lateen.local.events import Events
-from lateen.local.images import Images
 from lateen.local.informer import Name, info_of, name_of
-from lateen.local.namespaces import NetNS, NodeNetwork
+from lateen.local.namespaces import NetNS
 from lateen.local.podlogs import ContainerLog, log_folder
+from lateen.local.podparts import SIDECAR, Placeholder, PodServices, Runner, SidecarRequest, is_gateway
 from lateen.local.podstatus import PodView, build_status
-from lateen.local.sandbox import Launch, Recorder
-from lateen.local.services import ServiceNetwork
-from lateen.local.spawner import Process, SpawnError
+from lateen.local.sandbox import Launch
+from lateen.local.spawner import SpawnError
 from lateen.local.volumes import Places, TokenSource, VolumeError, mounts_of, prepare
 from lateen.netfilter.settings import Settings, from_annotations
 from lateen.runtime import tasks
-from lateen.runtime.clock import Clock
-from lateen.sources.kubeclient import KubeClient, UnreachableError
+from lateen.sources.kubeclient import UnreachableError
 
-__all__ = ["SIDECAR", "PodRunner", "PodServices", "Runner", "SidecarFactory", "SidecarRequest", "is_gateway"]
+__all__ = ["PodRunner"]
 
-SIDECAR = "istio-proxy"
 _POD = info_of("Pod")
 _RETRY_SECONDS = 2.0
-
-
-class Runner(Protocol):
-    """A container of either kind: `ContainerRunner`, or a sidecar that an agent runs."""
-
-    @property
-    def log(self) -> ContainerLog: ...
-    @property
-    def process(self) -> Process | None: ...
-    @property
-    def launch(self) -> Launch | None: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def image(self) -> str: ...
-    @property
-    def state(self) -> Waiting | Ended | None: ...
-    @property
-    def last(self) -> Ended | None: ...
-    @property
-    def started_at(self) -> float: ...
-    @property
-    def ready(self) -> bool: ...
-    @property
-    def started(self) -> bool: ...
-    @property
-    def restarts(self) -> int: ...
-
-    async def run(self) -> int: ...
-    async def stop(self, grace: float) -> None: ...
-
-
-class SidecarRequest(Struct, frozen=True, kw_only=True):
-    """What a sidecar is made for."""
-
-    pod: Pod
-    container: Container
-    sandbox: NetNS
-    folder: Path  # private to this pod, in memory
-    log: ContainerLog
-    changed: Callable[[], None]
-    record: Recorder
-    restarts: int
-
-
-SidecarFactory = Callable[[SidecarRequest], Runner]
-
-
-class PodServices(Struct, frozen=True, kw_only=True):
-    """What all pods of a node share."""
-
-    client: KubeClient
-    network: NodeNetwork
-    images: Images
-    events: Events
-    clock: Clock
-    logs: Path
-    lasting: Path  # for emptyDir
-    private: Path  # in memory
-    sidecar: SidecarFactory | None
-    services: ServiceNetwork
-    token: Callable[[Pod, str, int], Awaitable[str]]
-
-
-def is_gateway(container: Container) -> bool:
-    """Whether the proxy is a gateway's: it serves other pods, and its own traffic is not captured."""
-    return "router" in container.args
 
 
 class PodRunner:
@@ -138,7 +64,7 @@ class PodRunner:
         self._writer: asyncio.Task[None] | None = None
         self._running: list[asyncio.Task[int]] = []
         everything = (*self._pod.spec.init_containers, *self._pod.spec.containers)
-        self._placeholders = {each.name: _Placeholder(each, bool(self._plain_init())) for each in everything}
+        self._placeholders = {each.name: Placeholder(each, bool(self._plain_init())) for each in everything}
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -413,23 +339,8 @@ class PodRunner:
         )
         return build_status(view, self._old_status, self._services.clock.now())
 
-    def _view(self, container: Container) -> "Runner | _Placeholder":
+    def _view(self, container: Container) -> "Runner | Placeholder":
         return self.runners.get(container.name) or self._placeholders[container.name]
-
-
-class _Placeholder:
-    """A container that has not been made yet."""
-
-    last: Ended | None = None
-    started_at = 0.0
-    ready = False
-    started = False
-    restarts = 0
-
-    def __init__(self, container: Container, initializing: bool) -> None:  # noqa: FBT001
-        self.name = container.name
-        self.image = container.image
-        self.state: Waiting | Ended | None = Waiting("PodInitializing" if initializing else "ContainerCreating")
 
 
 def _typed(pod: JsonObject) -> Pod:

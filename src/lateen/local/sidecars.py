@@ -24,7 +24,7 @@ from lateen.dns.table import NameEntry, NameTable
 from lateen.local.containers import Ended, Waiting
 from lateen.local.namespaces import NetNS
 from lateen.local.podlogs import ContainerLog
-from lateen.local.pods import SidecarRequest, is_gateway
+from lateen.local.podparts import SidecarRequest, is_gateway
 from lateen.local.sandbox import Launch
 from lateen.local.spawner import Mount, Process, SpawnError, User
 from lateen.model.nametable import NamedHost
