@@ -236,7 +236,12 @@ class Clusters:
     def find(self, read: Read, client: Client, host: str) -> ServiceKey | None:
         """The service that the client means by a host name."""
         seen = read.get(self.visible, client)
-        return seen.known.get(host) if seen is not None else None
+        return seen.known.get(seen.target(host)) if seen is not None else None
+
+    def target(self, read: Read, client: Client, host: str) -> str:
+        """The host that clusters go by: what an ExternalName Service stands for in its place."""
+        seen = read.get(self.visible, client)
+        return seen.target(host) if seen is not None else host
 
     def service_of(self, read: Read, client: Client, key: ServiceKey) -> Service | None:
         """A service as the client sees it: with the address that its DNS answers."""
@@ -305,10 +310,9 @@ def _passes_through(policy: DestinationPolicy | None, subset: str, port: int) ->
 
 def _own_name(service: Service, cluster: str) -> tuple[Endpoint, ...]:
     """A DNS service without endpoints is looked up by its own name."""
-    address = service.external_name or service.hostname
     return tuple(
         Endpoint(
-            address=address,
+            address=service.hostname,
             port=port.target_port or port.number,
             health=Health.UNKNOWN,
             service_port=port.number,

@@ -10,12 +10,18 @@ __all__ = ["service_domains"]
 
 def service_domains(service: Service, namespace: str, domain: str) -> tuple[str, ...]:
     """All host names, without ports, by which clients of `namespace` may call the service."""
-    names = [service.hostname, f"{service.hostname}.", *_short_names(service.hostname, namespace, domain)]
+    names = _names(service.hostname, namespace, domain)
+    for alias in service.aliases:
+        names += _names(alias.hostname, namespace, domain)
     if service.headless:
         names += [f"*.{name}" for name in names]
     if service.hostname.startswith("*"):
         return tuple(names)
     return (*names, *(_literal(address) for address in service.addresses if "/" not in address))
+
+
+def _names(hostname: str, namespace: str, domain: str) -> list[str]:
+    return [hostname, f"{hostname}.", *_short_names(hostname, namespace, domain)]
 
 
 def _short_names(hostname: str, namespace: str, domain: str) -> list[str]:

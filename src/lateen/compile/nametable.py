@@ -1,9 +1,10 @@
 """Names for the DNS proxies: every host that workloads of a namespace see and that has an address."""
 
 from lateen.compile.base import Base
+from lateen.compile.visibility import exported_services
 from lateen.graph import Collection, Graph, Input, Read
 from lateen.model.nametable import NamedHost
-from lateen.model.service import Service
+from lateen.model.service import Service, ServiceKey
 from lateen.util.problem import Problems
 
 __all__ = ["Names"]
@@ -19,10 +20,12 @@ class Names:
 
     def _table(self, read: Read, namespace: str, _none: None) -> tuple[tuple[NamedHost, ...], Problems]:
         seen: dict[str, NamedHost] = {}
-        services = read.all(self._base.services).values()
-        for service in sorted(services, key=lambda s: (s.namespace != namespace, s.creation, s.key)):
-            if "*" in service.export_to or namespace in service.export_to:
-                seen.setdefault(service.hostname, self._host(read, service.captured))
+        services = exported_services(read.all(self._base.services).values(), namespace)
+        for service in services:
+            if not service.external_name and service.hostname not in seen:
+                host = seen[service.hostname] = self._host(read, service.captured)
+                for alias in service.aliases:
+                    seen.setdefault(alias.hostname, _alias(alias, host.addresses))
         return tuple(seen[host] for host in sorted(seen) if seen[host].addresses), ()
 
     def _host(self, read: Read, service: Service) -> NamedHost:
@@ -38,3 +41,9 @@ class Names:
             namespace=service.namespace if local else "",
             short=service.name if local else "",
         )
+
+
+def _alias(key: ServiceKey, addresses: tuple[str, ...]) -> NamedHost:
+    """An ExternalName Service has the addresses of the service that it names."""
+    short = key.hostname.partition(".")[0]
+    return NamedHost(host=key.hostname, addresses=addresses, registry="Kubernetes", namespace=key.namespace, short=short)

@@ -24,7 +24,6 @@ _LOOPBACK = "127.0.0.6"  # what the sidecar connects to its application from, so
 _KINDS = {
     Resolution.STATIC: "EDS",
     Resolution.DNS: "STRICT_DNS",
-    Resolution.ALIAS: "STRICT_DNS",
     Resolution.DNS_ROUND_ROBIN: "LOGICAL_DNS",
     Resolution.NONE: "ORIGINAL_DST",
 }

@@ -106,7 +106,8 @@ def _targets(draft: _Draft, service: Service, port: Port, context: OutboundConte
             break
     if not found:
         cluster = outbound_cluster(port.number, "", service.hostname)
-        names = (service.hostname,) if port.protocol.is_tls and draft.address == _WILDCARD else ()
+        hosts = (service.hostname, *(alias.hostname for alias in service.aliases))
+        names = hosts if port.protocol.is_tls and draft.address == _WILDCARD else ()
         found.append(L4Target(clusters=((cluster, 1),), label=service.name, server_names=names))
     return tuple(L4Target(clusters=t.clusters, label=t.label, server_names=t.server_names, prefixes=t.prefixes or prefixes) for t in found)
 

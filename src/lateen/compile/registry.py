@@ -71,7 +71,11 @@ class Registry:
         hosts: Collection[ServiceKey, None] = graph.many("service entry hosts", self._parts, _host)
         self._addresses: Collection[tuple[()], Mapping[ServiceKey, str]] = graph.singleton("automatic addresses", self._allocate)
         entries: Collection[ServiceKey, Service] = graph.one("service entries", hosts, self._merge)
-        self.services: Collection[ServiceKey, Service] = graph.join("services", kubernetes, entries)
+        declared: Collection[ServiceKey, Service] = graph.join("declared services", kubernetes, entries)
+        self._aliases_of: Index[str, ServiceKey, Service] = graph.index(
+            "aliases by host", declared, lambda _key, service: (service.external_name,) if service.external_name else ()
+        )
+        self.services: Collection[ServiceKey, Service] = graph.one("services", declared, self._with_aliases)
         self.services_in: Index[str, ServiceKey, Service] = graph.index(
             "services by namespace", self.services, lambda key, _: (key.namespace,)
         )
@@ -104,6 +108,16 @@ class Registry:
         parts = oldest_first(read.by_index(self._parts_of, key).values())
         address = (read.get(self._addresses, ()) or {}).get(key)
         return merge_entries(parts, address) if parts else None, ()
+
+    def _with_aliases(self, read: Read, key: ServiceKey, service: Service) -> tuple[Service, Problems]:
+        """ExternalName Services name the service, or one another that does."""
+        found: dict[ServiceKey, None] = {}
+        hosts = [] if service.external_name else [key.hostname]
+        for host in hosts:
+            new = [alias for alias in read.by_index(self._aliases_of, host) if alias not in found]
+            found |= dict.fromkeys(new)
+            hosts += [alias.hostname for alias in new]
+        return replace(service, aliases=tuple(sorted(found))) if found else service, ()
 
     def _endpoints(self, read: Read, key: ServiceKey, service: Service) -> tuple[tuple[Endpoint, ...], Problems]:
         if service.registry != "Kubernetes":

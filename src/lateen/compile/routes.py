@@ -87,7 +87,7 @@ class Routes:
             found = find(host)
             return self._clusters.hashes(read, client, found.key if found is not None else None, subset, number)
 
-        return Lookup(service=service, hashes=hashes)
+        return Lookup(service=service, hashes=hashes, target=lambda host: self._clusters.target(read, client, host))
 
     def _catch_all(self, read: Read, client: Client, _none: None) -> tuple[VirtualHostPlan, Problems]:
         allow_any, proxy = self._clusters.outbound_policy(read, client)

@@ -31,6 +31,7 @@ class Lookup(Struct, frozen=True, kw_only=True):
 
     service: Callable[[str], Service | None]
     hashes: Callable[[str, str, int], tuple[HashPlan, ...]]  # host, subset, port -> hash policy of its DestinationRule
+    target: Callable[[str], str] = str  # a host, or what it is an alias of
 
 
 def plan_rules(routes: VirtualRoutes, place: Place, lookup: Lookup) -> tuple[RoutePlan, ...]:
@@ -62,7 +63,7 @@ def cluster_for(destination: Destination, place_port: int, lookup: Lookup) -> st
     """The cluster of a destination: its port, else the only port of its service, else the port of the place."""
     if not destination.host:
         return _UNKNOWN
-    return outbound_cluster(_port(destination, place_port, lookup), destination.subset, destination.host)
+    return outbound_cluster(_port(destination, place_port, lookup), destination.subset, lookup.target(destination.host))
 
 
 def _port(destination: Destination, place_port: int, lookup: Lookup) -> int:

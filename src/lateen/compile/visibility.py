@@ -18,21 +18,26 @@ def exported_services(services: Iterable[Service], namespace: str) -> list[Servi
     return [service for service in ordered if "*" in service.export_to or namespace in service.export_to]
 
 
-def all_services(services: Iterable[Service]) -> VisibleServices:
+def all_services(services: Collection[Service]) -> VisibleServices:
     """No Sidecar: everything that is exported."""
     chosen = _by_host(services)
-    return VisibleServices(known=chosen, listed=chosen)
+    return VisibleServices(known=chosen, listed=chosen, aliases=_aliases(services))
 
 
 def imported_services(services: Collection[Service], sidecar: SidecarPlan, reached: Collection[str], namespace: str) -> VisibleServices:
     """What a Sidecar lets in by name, and behind that what its rules lead to (`reached`: hosts)."""
     listed = _by_host(one for one in services if any(imports_service(imports, one, namespace) for imports in sidecar.egress))
     behind = _by_host(one for one in services if one.hostname in reached)
-    return VisibleServices(known={**behind, **listed}, listed=listed)
+    return VisibleServices(known={**behind, **listed}, listed=listed, aliases=_aliases(services))
 
 
 def _by_host(services: Iterable[Service]) -> dict[str, ServiceKey]:
     chosen: dict[str, ServiceKey] = {}
     for service in services:
-        chosen.setdefault(service.hostname, service.key)
+        if not service.external_name:
+            chosen.setdefault(service.hostname, service.key)
     return chosen
+
+
+def _aliases(services: Iterable[Service]) -> dict[str, str]:
+    return {service.hostname: service.external_name for service in services if service.external_name}

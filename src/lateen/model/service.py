@@ -95,6 +95,7 @@ class Service(Struct, frozen=True, kw_only=True):
     headless: bool = False
     mesh_external: bool = False  # ServiceEntry MESH_EXTERNAL, ExternalName
     external_name: str = ""
+    aliases: tuple[ServiceKey, ...] = ()  # ExternalName Services that stand for it: further names, never destinations
     export_to: tuple[str, ...] = ("*",)  # sorted: "*", "." resolved to the own namespace, "~", namespaces
     labels: tuple[tuple[str, str], ...] = ()
     selector: tuple[tuple[str, str], ...] = ()

@@ -52,7 +52,19 @@ class SidecarPlan(Struct, frozen=True, kw_only=True):
 
 
 class VisibleServices(Struct, frozen=True, kw_only=True):
-    """The services a client means by host. `listed` are those it has listeners and routes for, `known` those it has clusters for."""
+    """The services a client means by host. `listed` are those it has listeners and routes for, `known` those it has clusters for.
+
+    `aliases` are names of ExternalName Services, each with the host that it stands for.
+    """
 
     known: Mapping[str, ServiceKey]
     listed: Mapping[str, ServiceKey]
+    aliases: Mapping[str, str] = {}
+
+    def target(self, host: str) -> str:
+        """The host itself, or what it is an alias of."""
+        seen: set[str] = set()
+        while host in self.aliases and host not in seen:
+            seen.add(host)
+            host = self.aliases[host]
+        return host
