@@ -1,4 +1,4 @@
-"""Secrets that a gateway's servers name become SDS resources: of the gateway's own namespace only.
+"""Secrets that servers and rules name become SDS resources: of the proxy's own namespace only.
 
 Keys as Istio accepts them: `tls.crt`/`tls.key`/`ca.crt` or `cert`/`key`/`cacert`; the CA of client certificates in the Secret itself or
 in one of the same name with `-cacert`.
@@ -18,7 +18,7 @@ _CA_SUFFIX = "-cacert"
 
 
 def plan_secret(name: str, namespace: str, find: Callable[[Key], SecretObject | None]) -> tuple[SecretPlan | None, tuple[Problem, ...]]:
-    """The resource `kubernetes://name` for a gateway of `namespace`; a problem says what is missing."""
+    """The resource `kubernetes://name` for a proxy of `namespace`; a problem says what is missing."""
     resource = f"kubernetes://{name}"
     stem = name.removesuffix(_CA_SUFFIX)
     secret = find(Key("Secret", namespace, name))
@@ -29,7 +29,7 @@ def plan_secret(name: str, namespace: str, find: Callable[[Key], SecretObject | 
             return None, (_problem(namespace, name, "holds no CA certificate under ca.crt or cacert"),)
         return SecretPlan(name=resource, root=root, owners=(_owner(holder),)), ()
     if secret is None:
-        return None, (_problem(namespace, name, "does not exist in the gateway's namespace"),)
+        return None, (_problem(namespace, name, "does not exist in the namespace of the proxy that needs it"),)
     chain, key = _value(secret, ("tls.crt", "cert")), _value(secret, ("tls.key", "key"))
     if not chain or not key:
         return None, (_problem(namespace, name, "lacks tls.crt and tls.key (or cert and key)"),)
@@ -43,7 +43,7 @@ def _owner(secret: SecretObject) -> tuple[Key, int]:
 def _problem(namespace: str, name: str, why: str) -> Problem:
     return Problem(
         code="gateway-secret",
-        message=f"Secret {namespace}/{name} {why}; the servers that name it do not take connections until it is there",
+        message=f"Secret {namespace}/{name} {why}; what names it takes or makes no connections until it is there",
         kind="Secret",
         namespace=namespace,
         name=name,

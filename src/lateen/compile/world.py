@@ -2,6 +2,7 @@
 
 from lateen.compile.base import Base
 from lateen.compile.clusters import Clusters
+from lateen.compile.credentials import Credentials
 from lateen.compile.listeners import Listeners
 from lateen.compile.nametable import Names
 from lateen.compile.routes import Routes
@@ -20,6 +21,7 @@ class World:
         self.base = Base(graph, settings)
         self.scopes = Scopes(graph, self.base)
         self.clusters = Clusters(graph, self.base, self.scopes)
+        self.credentials = Credentials(graph, self.base, self.scopes, self.clusters)
         self.routes = Routes(graph, self.base, self.scopes, self.clusters)
         self.listeners = Listeners(graph, self.base, self.scopes, self.clusters, self.routes)
         self.names = Names(graph, self.base)

@@ -3,7 +3,7 @@
 A plan is printed and serialised once, however many proxies get it. Must not know connections.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from lateen.compile.clusters import ServiceView
@@ -17,6 +17,7 @@ from lateen.model.frame import Frame, Owner, Snapshot
 from lateen.model.listenerplan import ListenerPlan
 from lateen.model.routeplan import VirtualHostPlan
 from lateen.model.scope import Client, GatewayScope, InboundScope, OutboundScope
+from lateen.model.secretplan import SecretPlan
 from lateen.util.problem import Problems
 from lateen.xds.cluster import build_cluster, build_passthrough
 from lateen.xds.endpoint import build_load_assignment
@@ -59,6 +60,7 @@ class Snapshots:
         self._outbound: Collection[OutboundScope, Frames] = graph.one("outbound listener frames", listeners.outbound, _listener_frames)
         self._inbound: Collection[InboundScope, Frame] = graph.one("inbound listener frames", listeners.inbound, _listener_frame)
         self._gateways: Collection[GatewayScope, Snapshot] = graph.one("gateway frames", listeners.gateways, _gateway_frames)
+        self._client_secrets: Collection[Client, Frames] = graph.one("secret frames of clients", world.credentials.secrets, _secret_frames)
         self._snapshots: Collection[ScopeSet, Snapshot] = graph.one("snapshots", scopes.sets, self._snapshot)
         self._members: dict[ScopeSet, set[str]] = {}
 
@@ -123,7 +125,7 @@ class Snapshots:
             ENDPOINTS: read.get(self._client_endpoints, outbound.client) or {},
             LISTENER: {**(read.get(self._outbound, outbound) or {}), **({listener.name: listener} if listener is not None else {})},
             ROUTES: read.get(self._route_frames, outbound) or {},
-            SECRET: {},
+            SECRET: read.get(self._client_secrets, outbound.client) or {},
         }, ()
 
     def _fixed_of(self, read: Read, kind: str) -> Frames:
@@ -131,9 +133,10 @@ class Snapshots:
 
     def _gateway(self, read: Read, scope: GatewayScope) -> Snapshot:
         clusters = read.get(self._client_clusters, scope.client) or {}
+        served = read.get(self._gateways, scope) or _EMPTY
         return {
-            **_EMPTY,
-            **(read.get(self._gateways, scope) or {}),
+            **served,
+            SECRET: {**served[SECRET], **(read.get(self._client_secrets, scope.client) or {})},
             CLUSTER: {**self._fixed_of(read, "router"), **clusters},
             ENDPOINTS: read.get(self._client_endpoints, scope.client) or {},
         }
@@ -176,5 +179,13 @@ def _gateway_frames(_read: Read, _scope: GatewayScope, view: GatewayView) -> tup
     return {
         LISTENER: {plan.name: pack(plan.name, LISTENER, build_listener(plan), plan.owners) for plan in view.listeners},
         ROUTES: routes,
-        SECRET: {plan.name: pack(plan.name, SECRET, build_secret(plan), plan.owners) for plan in view.secrets},
+        SECRET: _secrets(view.secrets),
     }, ()
+
+
+def _secret_frames(_read: Read, _client: Client, plans: tuple[SecretPlan, ...]) -> tuple[Frames, Problems]:
+    return _secrets(plans), ()
+
+
+def _secrets(plans: Iterable[SecretPlan]) -> Frames:
+    return {plan.name: pack(plan.name, SECRET, build_secret(plan), plan.owners) for plan in plans}
