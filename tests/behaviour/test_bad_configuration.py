@@ -42,27 +42,67 @@ WRONG_TYPE = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata
 BROKEN = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x\ndata: ]\n"
 
 
+RATINGS_DOWN = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: ratings}
+spec:
+  hosts: [ratings]
+  http:
+    - fault: {abort: {percentage: {value: 100}, httpStatus: 503}}
+      route: [{destination: {host: ratings, subset: v1}}]
+"""
+
+
+def refusals(mesh: Mesh) -> list[str]:
+    """What `lateen status` says of refusals, a line each."""
+    return [line for line in mesh.run("status").out.splitlines() if ENVOYS_WORDS in line]
+
+
+def still_v1(mesh: Mesh) -> bool:
+    """Whether the page answers, with reviews from v1."""
+    page = mesh.call("/productpage")
+    return page.status == 200 and "Error fetching" not in page.body and "glyphicon-star" not in page.body
+
+
 def test_what_envoy_refuses_changes_nothing_and_is_told(mesh: Mesh, networking: Path) -> None:
-    """Envoy refuses a rule: requests go on under the last good one, `lateen status` names the object with Envoy's words, and a
-    corrected rule acts.
+    """Envoy refuses a rule: requests go on under the last good one, `lateen status` names the object, and no other, with Envoy's
+    words, and a corrected rule acts.
     """
     with mesh.applied(networking / "virtual-service-all-v1.yaml"):
         mesh.apply(REFUSED)
-        said = wait_until(
-            lambda: ENVOYS_WORDS in (status := mesh.run("status").out) and status,
-            seconds=10,
-            what="the refusal is told by `lateen status`",
-            every=0.2,
-        )
-        assert "VirtualService default/reviews" in said
-        assert "VirtualService default/details" not in said
-        for _ in range(20):
-            page = mesh.call("/productpage")
-            assert page.status == 200 and "Error fetching" not in page.body and "glyphicon-star" not in page.body
+        said = wait_until(lambda: refusals(mesh), seconds=10, what="the refusal is told by `lateen status`", every=0.2)
+        assert [line.partition(":")[0] for line in said] == ["Envoy refused VirtualService default/reviews"]
+        assert [still_v1(mesh) for _ in range(20)] == [True] * 20
         mesh.apply(networking / "virtual-service-reviews-v3.yaml")
         mesh.settle()
         assert 'color="red"' in mesh.call("/productpage").body
-        wait_until(lambda: ENVOYS_WORDS not in mesh.run("status").out, seconds=10, what="the refusal is taken back", every=0.2)
+        wait_until(lambda: not refusals(mesh), seconds=10, what="the refusal is taken back", every=0.2)
+
+
+def test_a_refused_object_holds_nothing_else_up(mesh: Mesh, networking: Path) -> None:
+    """While a refused rule stands, other rules act within a second, and a pod that starts now gets the last good configuration."""
+    with mesh.applied(networking / "virtual-service-all-v1.yaml"):
+        mesh.apply(REFUSED)
+        wait_until(lambda: refusals(mesh), seconds=10, what="the refusal is told by `lateen status`", every=0.2)
+        mesh.apply(RATINGS_DOWN)
+        mesh.settle()
+        assert mesh.call("/api/v1/products/0/ratings").status == 503
+        old = mesh.pod("productpage")
+        mesh.must("delete", "pod", old)
+        wait_until(lambda: mesh.ready("productpage", without=old), seconds=30, what="a new productpage is ready", every=0.2)
+        wait_until(lambda: still_v1(mesh), seconds=10, what="the new pod serves the page")
+        assert mesh.call("/api/v1/products/0/ratings").status == 503
+        assert [still_v1(mesh) for _ in range(10)] == [True] * 10
+        assert refusals(mesh)
+
+
+def test_a_good_rule_applied_beside_a_bad_one_acts(mesh: Mesh) -> None:
+    """A file with a rule that Envoy refuses and one that it takes: the second acts soon, the first alone is told."""
+    with mesh.applied(f"{RATINGS_DOWN}---{REFUSED}"):
+        wait_until(lambda: mesh.call("/api/v1/products/0/ratings").status == 503, seconds=10, what="the good rule acts", every=0.2)
+        said = wait_until(lambda: len(found := refusals(mesh)) == 1 and found, seconds=10, what="one object is told", every=0.2)
+        assert "VirtualService default/reviews" in said[0]
 
 
 @pytest.mark.parametrize(

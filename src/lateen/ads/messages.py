@@ -53,9 +53,13 @@ class Push(Struct, frozen=True):
 
 
 class Nack(Struct, frozen=True):
-    """A refusal: Envoy's words, the frames of the refused push that they are about, and the objects at fault."""
+    """A refusal: Envoy's words, the frames of the refused push that they are about, and the objects at fault.
+
+    Not `certain`: every one of these objects was taken by some client as it is, so which one is at fault is not known.
+    """
 
     type_url: str
     message: str
     frames: tuple[Frame, ...]
     owners: frozenset[Owner]
+    certain: bool

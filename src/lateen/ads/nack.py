@@ -1,27 +1,41 @@
 """Which of a refused push's resources the refusal is about, and which objects.
 
 Envoy names the resource in its message for clusters, listeners and most others; where it names none, the whole push is meant.
-A resource made of many objects (a route configuration) was good before: what changed since then is at fault.
+Of the objects that such a resource is made of, those that no client has taken yet in that generation are at fault.
 """
 
-from collections.abc import Mapping
-
 from lateen.ads.messages import Nack, Push
+from lateen.api.meta import Key
 from lateen.model.frame import Owner
 
-__all__ = ["blame"]
-
-_NONE: frozenset[Owner] = frozenset()
+__all__ = ["Taken", "blame"]
 
 
-def blame(push: Push, message: str, accepted: Mapping[str, frozenset[Owner]]) -> Nack:
-    """The refusal of `push`, narrowed to the frames whose names stand in `message`, and to the owners that differ from the
-    `accepted` ones of the frame of that name.
-    """
+class Taken:
+    """The generation of each object that some client has taken; shared by all streams."""
+
+    def __init__(self) -> None:
+        self._generations: dict[Key, int] = {}
+
+    def note(self, push: Push) -> None:
+        """A client has acknowledged `push`."""
+        for frame in push.frames:
+            self._generations.update(frame.owners)
+
+    def forget(self, key: Key) -> None:
+        """The object is gone; one of the same name may come and count its generations anew."""
+        self._generations.pop(key, None)
+
+    def __contains__(self, owner: Owner) -> bool:
+        return self._generations.get(owner[0]) == owner[1]
+
+
+def blame(push: Push, message: str, taken: Taken) -> Nack:
+    """The refusal of `push`, narrowed to the frames whose names stand in `message` and to the owners that nobody has taken."""
     named = tuple(frame for frame in push.frames if _names(message, frame.name)) or push.frames
     owners = frozenset(owner for frame in named for owner in frame.owners)
-    new = frozenset(owner for frame in named for owner in frame.owners if owner not in accepted.get(frame.name, _NONE))
-    return Nack(push.type_url, message, named, new or owners)
+    new = frozenset(owner for owner in owners if owner not in taken)
+    return Nack(push.type_url, message, named, new or owners, bool(new))
 
 
 def _names(message: str, name: str) -> bool:

@@ -1,14 +1,15 @@
 """One client's stream: requests and new snapshots come in, pushes come out.
 
-Make before break (docs/decisions/003): clusters and endpoints are sent and answered before listeners and routes that may name them; a cluster is
-taken away only after the routes that no longer name it were answered. When a cluster is replaced, Envoy waits for its endpoints
-again without asking, so they are sent again. Delta and state-of-the-world clients run on the same code. Must not do I/O or wait.
+Make before break (docs/decisions/003): clusters and endpoints are sent and answered before listeners and routes that may name
+them; a cluster is taken away only after the routes that no longer name it were answered. When a cluster is replaced, Envoy waits for
+its endpoints again without asking, so they are sent again. Of a refused push nobody knows which of its resources were taken, so all are
+sent again with the next change. Delta and state-of-the-world clients run on the same code. Must not do I/O or wait.
 """
 
 from lateen.ads.messages import CDS, EDS, LDS, ORDER, RDS, Nack, Push, Request
-from lateen.ads.nack import blame
+from lateen.ads.nack import Taken, blame
 from lateen.ads.subscription import Subscription
-from lateen.model.frame import Owner, Snapshot
+from lateen.model.frame import Snapshot
 
 __all__ = ["Stream"]
 
@@ -19,13 +20,14 @@ _USERS = (LDS, RDS)
 class Stream:
     """State of one ADS stream. Every method that returns pushes expects them to be sent in order."""
 
-    def __init__(self, snapshot: Snapshot, *, sotw: bool) -> None:
+    def __init__(self, snapshot: Snapshot, *, sotw: bool, taken: Taken | None = None) -> None:
         self._snapshot = snapshot
         self._sotw = sotw
         self._subscriptions: dict[str, Subscription] = {}
         self._released = False
         self.nacks: dict[str, Nack] = {}
-        self._accepted: dict[str, frozenset[Owner]] = {}  # of route configurations: few, each made of many objects
+        self._taken = taken or Taken()
+        self._doubtful: dict[str, frozenset[str]] = {}  # type -> names in a push that was refused without saying which
 
     def on_request(self, request: Request) -> tuple[Push, ...]:
         """A request, an ACK or a NACK; a stale nonce changes no answer but its names count."""
@@ -45,15 +47,18 @@ class Stream:
     def _note(self, push: Push, error: str | None) -> None:
         if error is None:
             self.nacks.pop(push.type_url, None)
-            if push.type_url == RDS:
-                self._accepted |= {frame.name: frozenset(frame.owners) for frame in push.frames}
+            self._taken.note(push)
         else:
-            self.nacks[push.type_url] = blame(push, error, self._accepted if push.type_url == RDS else {})
+            self.nacks[push.type_url] = nack = blame(push, error, self._taken)
+            if len(nack.frames) > 1:
+                self._doubtful[push.type_url] = frozenset(frame.name for frame in nack.frames)
 
     def on_snapshot(self, snapshot: Snapshot) -> tuple[Push, ...]:
         """The proxy's complete configuration is now `snapshot`."""
         self._snapshot = snapshot
         self._released = False
+        for type_url in tuple(self._doubtful):
+            self._subscriptions[type_url].resend(self._doubtful.pop(type_url))
         return self._pump()
 
     @property

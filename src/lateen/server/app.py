@@ -19,7 +19,8 @@ from lateen.serve.grpc_ads import AdsService
 from lateen.serve.grpc_doors import Door, ServerIdentity, open_plaintext_door, open_secure_door
 from lateen.server.distributor import Distributor
 from lateen.server.ingest import Ingest
-from lateen.server.refusals import RefusalWriter
+from lateen.server.quarantine import Quarantine
+from lateen.server.refusals import Refusal, RefusalWriter, refusals_by_owner
 from lateen.sources.kubeclient import KubeClient
 from lateen.xds.snapshots import Snapshots
 
@@ -46,8 +47,17 @@ class ControlPlane:
         self.graph = Graph()
         self.world = build_world(self.graph, settings)
         self.distributor = Distributor(self.graph, self.world, Snapshots(self.graph, self.world), self._refusals_changed)
-        self._ingest = Ingest(client, self.world.inputs, self._on_mesh, settings.root_namespace, self.distributor.commit, clock)
-        self._refusals = RefusalWriter(self.distributor.nacks, self._write_condition, clock)
+        self._quarantine = Quarantine(self._put, self.distributor.taken.forget, clock)
+        self._ingest = Ingest(
+            client,
+            self.world.inputs,
+            self._on_mesh,
+            settings.root_namespace,
+            self._quarantine.choose,
+            self.distributor.commit,
+            clock,
+        )
+        self._refusals = RefusalWriter(self._all_refusals, self._write_condition, clock)
         self._open: list[Door] = []
 
     async def start(self) -> None:
@@ -67,6 +77,7 @@ class ControlPlane:
         for door in self._open:
             await door.stop(_GRACE)
         await self._refusals.stop()
+        await self._quarantine.stop()
         await self._ingest.stop()
 
     def proxies(self) -> tuple[ProxyStatus, ...]:
@@ -79,8 +90,15 @@ class ControlPlane:
     def _on_mesh(self, mesh: MeshConfig) -> None:
         self.world.mesh.set((), mesh)
 
+    def _put(self, key: Key, obj: Struct | None) -> None:
+        self._ingest.put(key, obj)
+
     def _refusals_changed(self) -> None:
+        self._quarantine.take(self.distributor.nacks())
         self._refusals.changed()
+
+    def _all_refusals(self) -> Mapping[Key, Refusal]:
+        return {**refusals_by_owner(self.distributor.nacks()), **self._quarantine.refused}
 
     async def _write_condition(self, key: Key, condition: Mapping[str, object] | None) -> None:
         info = by_kind(key.kind)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from lateen.ads.fleet import Fleet
 from lateen.ads.messages import Nack, Push, Request
+from lateen.ads.nack import Taken
 from lateen.ads.stream import Stream
 from lateen.compile.world import World
 from lateen.graph import Graph
@@ -32,6 +33,7 @@ class Distributor:
         self._connections: dict[str, set[Connection]] = {}
         self._name_watchers: dict[str, set[OnNames]] = {}
         self.fleet = Fleet()
+        self.taken = Taken()
 
     def commit(self) -> None:
         """Take all staged changes and push to the proxies whose configuration they change."""
@@ -66,7 +68,7 @@ class Distributor:
         """A proxy's new stream; what it proved and said of itself replaces what was known."""
         self._world.proxies.set(proxy.id, proxy)
         self.commit()
-        stream = Stream(self._snapshots.snapshot(proxy.id), sotw=sotw)
+        stream = Stream(self._snapshots.snapshot(proxy.id), sotw=sotw, taken=self.taken)
         connection = Connection(self, proxy, stream, send)
         self._connections.setdefault(proxy.id, set()).add(connection)
         self.fleet.join(proxy, stream)

@@ -1,11 +1,14 @@
 """From the Kubernetes API into the graph: one reflector per kind, each object decoded and staged; a quiet moment later all is committed.
 
-An object that cannot be read keeps its last good form, as a typing error must not take a service away. Must not compile anything.
+An object that cannot be read keeps its last good form, as a typing error must not take a service away; one that Envoy refused is set
+aside (`server.quarantine`). Must not compile anything.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
+
+from msgspec import Struct
 
 from lateen.ads.debounce import Debounce
 from lateen.api.decode import decode_object
@@ -20,6 +23,7 @@ from lateen.sources.kubeclient import KubeClient
 __all__ = ["Ingest", "Staging"]
 
 _log = log.get("ingest")
+Choose = Callable[[Key, Struct | None, int], Struct | None]
 
 
 class Staging(Protocol):
@@ -30,7 +34,10 @@ class Staging(Protocol):
 
 
 class Ingest:
-    """Follows the kinds of `inputs` and MeshConfig; `commit` is called after each batch, first when all are there."""
+    """Follows the kinds of `inputs` and MeshConfig; `commit` is called after each batch, first when all are there.
+
+    `choose` is told every object's newest form (None: it is gone) and its generation, and gives the form to stage.
+    """
 
     def __init__(
         self,
@@ -38,10 +45,12 @@ class Ingest:
         inputs: Mapping[str, Staging],
         on_mesh: Callable[[MeshConfig], None],
         root_namespace: str,
+        choose: Choose,
         commit: Callable[[], None],
         clock: Clock,
     ) -> None:
         self._client = client
+        self._choose = choose
         self._inputs = inputs
         self._on_mesh = on_mesh
         self._root_namespace = root_namespace
@@ -82,14 +91,19 @@ class Ingest:
         meta = raw.get("metadata")
         names = meta if isinstance(meta, Mapping) else {}
         key = Key(kind, str(names.get("namespace", "")), str(names.get("name", "")))
-        if event == "DELETED":
-            self._inputs[kind].delete(key)
+        obj, problems = (None, ()) if event == "DELETED" else decode_object(raw, lenient=True)
+        if problems and obj is None:
+            _report(key, (problem.message for problem in problems))
         else:
-            obj, problems = decode_object(raw, lenient=True)
-            if obj is None:
-                _report(key, (problem.message for problem in problems))
-                return
-            self._inputs[kind].set(key, obj)
+            generation = names.get("generation")
+            self.put(key, self._choose(key, obj, generation if isinstance(generation, int) else 0))
+
+    def put(self, key: Key, obj: Struct | None) -> None:
+        """Stage a form of an object, or that there is none; it is committed with the next batch."""
+        if obj is None:
+            self._inputs[key.kind].delete(key)
+        else:
+            self._inputs[key.kind].set(key, obj)
         self._mark()
 
     def _mark(self) -> None:

@@ -5,7 +5,7 @@ and only what changed. Must not change configuration.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
 from msgspec import Struct
@@ -51,8 +51,8 @@ def refusals_by_owner(nacks: Iterable[tuple[Proxy, Nack]]) -> dict[Key, Refusal]
 class RefusalWriter:
     """Keeps the `Rejected` conditions equal to the refusals that stand."""
 
-    def __init__(self, nacks: Callable[[], Iterable[tuple[Proxy, Nack]]], write: WriteCondition, clock: Clock) -> None:
-        self._nacks = nacks
+    def __init__(self, refusals: Callable[[], Mapping[Key, Refusal]], write: WriteCondition, clock: Clock) -> None:
+        self._refusals = refusals
         self._write = write
         self._clock = clock
         self._written: dict[Key, Refusal] = {}
@@ -74,10 +74,10 @@ class RefusalWriter:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            await self._write_all(refusals_by_owner(self._nacks()))
+            await self._write_all(self._refusals())
             await self._clock.sleep(_INTERVAL)
 
-    async def _write_all(self, wanted: dict[Key, Refusal]) -> None:
+    async def _write_all(self, wanted: Mapping[Key, Refusal]) -> None:
         for key in sorted(set(self._written) | set(wanted)):
             refusal = wanted.get(key)
             if refusal == self._written.get(key):
@@ -104,7 +104,7 @@ def _condition(refusal: Refusal, now: float) -> dict[str, object]:
         "type": "Rejected",
         "status": "True",
         "reason": "RefusedByEnvoy",
-        "message": f"{refusal.message} (said by {proxies}; they keep the last configuration that worked)",
+        "message": f"{refusal.message} (said by {proxies}; the last form that worked stays in use)",
         "observedGeneration": refusal.generation,
         "lastTransitionTime": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }

@@ -137,6 +137,15 @@ class Mesh:
         assert len(names) == 1, f"{len(names)} pods have the labels {wanted}"  # noqa: S101
         return names[0]
 
+    def ready(self, app: str, namespace: str = "default", *, without: str = "") -> bool:
+        """Whether there is a ready pod with that `app` label, other than `without`."""
+        return any(
+            condition["type"] == "Ready" and condition["status"] == "True"
+            for pod in self.objects("pods", namespace)
+            if _text(pod, "metadata", "labels", "app") == app and _text(pod, "metadata", "name") != without
+            for condition in pod.get("status", {}).get("conditions", ())
+        )
+
     def pod_address(self, app: str, namespace: str = "default", **labels: str) -> str:
         """The address of that pod."""
         name = self.pod(app, namespace, **labels)

@@ -126,6 +126,17 @@ def test_a_refusal_that_names_nothing_blames_the_whole_push() -> None:
     assert [f.name for f in stream.nacks[RDS].frames] == ["80", "90"]
 
 
+def test_what_was_refused_together_is_sent_again_together() -> None:
+    """Envoy stops at the first bad resource of a push: the others come again with the next change, as it may not have taken them."""
+    stream = connected(snapshot(rds=("80", "90")))
+    (push,) = stream.on_snapshot(snapshot(rds=("80@2", "90@2")))
+    assert stream.on_request(Request(type_url=RDS, nonce=push.nonce, error="bad regex")) == ()
+    (again,) = stream.on_snapshot(snapshot(rds=("80@3", "90@2")))
+    assert names(again) == ["80@3", "90@2"]
+    assert stream.on_request(ack(again)) == ()
+    assert stream.nacks == {}
+
+
 def test_of_a_refused_route_configuration_what_changed_is_at_fault() -> None:
     """The objects that the accepted version was made of are not blamed; the changed one is. Without an accepted one, all are."""
 

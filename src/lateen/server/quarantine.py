@@ -1,0 +1,123 @@
+"""Objects that Envoy refused are set aside: the graph gets the form that they had before, or none, so that one of them holds nothing up.
+
+Why (docs/decisions/009): a route configuration is made of many objects, and Envoy takes it as a whole or not at all. While the refused form stays in it, no
+change of the others acts, and a proxy that starts has no routes. Where several objects are suspected, all are set aside, then tried
+again in halves until the one at fault is found. A new generation of an object is always given its chance. Must not do I/O.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+
+from msgspec import Struct
+
+from lateen.ads.messages import Nack
+from lateen.api.kinds import by_kind
+from lateen.api.meta import Key
+from lateen.model.frame import Owner
+from lateen.model.scope import Proxy
+from lateen.runtime import log, tasks
+from lateen.runtime.clock import Clock
+from lateen.server.refusals import Refusal, refusals_by_owner
+
+__all__ = ["Quarantine"]
+
+_TRIAL_SECONDS = 0.5  # in which every Envoy has answered
+_log = log.get("quarantine")
+
+Stage = Callable[[Key, Struct | None], None]
+
+
+class _Forms(Struct):
+    """An object as the API has it, and the last form before it that was not refused."""
+
+    newest: Struct
+    generation: int
+    before: Struct | None = None
+    generation_before: int = 0
+
+
+class Quarantine:
+    """`choose` is told all that the API says; `take` all refusals; `stage` is called when another form is to be used."""
+
+    def __init__(self, stage: Stage, forget: Callable[[Key], None], clock: Clock) -> None:
+        self._stage = stage
+        self._forget = forget
+        self._clock = clock
+        self._forms: dict[Key, _Forms] = {}
+        self._refused: dict[Key, Refusal] = {}
+        self._suspects: deque[tuple[Owner, ...]] = deque()
+        self._trials: asyncio.Task[None] | None = None
+
+    @property
+    def refused(self) -> Mapping[Key, Refusal]:
+        """The objects that are set aside, and what was said of them."""
+        return self._refused
+
+    async def stop(self) -> None:
+        """Try nothing any more."""
+        if self._trials is not None:
+            await tasks.cancel_all(self._trials)
+
+    def choose(self, key: Key, obj: Struct | None, generation: int) -> Struct | None:
+        """The form to use of an object whose newest form is `obj` (None: it is gone)."""
+        info = by_kind(key.kind)
+        if obj is None:
+            self._forms.pop(key, None)
+            self._refused.pop(key, None)
+            self._forget(key)
+        elif info is not None and info.is_istio and generation:
+            return self._form(key, obj, generation)
+        return obj
+
+    def _form(self, key: Key, obj: Struct, generation: int) -> Struct | None:
+        forms = self._forms.get(key)
+        if forms is None:
+            self._forms[key] = _Forms(obj, generation)
+        elif forms.generation == generation:
+            forms.newest = obj
+            return forms.before if key in self._refused else obj
+        elif self._refused.pop(key, None) is None:
+            self._forms[key] = _Forms(obj, generation, forms.newest, forms.generation)
+        else:
+            forms.newest, forms.generation = obj, generation
+        return obj
+
+    def take(self, nacks: Iterable[tuple[Proxy, Nack]]) -> None:
+        """Set aside what these refusals are certainly about."""
+        certain = [(proxy, nack) for proxy, nack in nacks if nack.certain]
+        found = {key: refusal for key, refusal in refusals_by_owner(certain).items() if self._refuse(key, refusal)}
+        if len(found) > 1:
+            self._split(tuple((key, found[key].generation) for key in sorted(found)))
+
+    def _refuse(self, key: Key, refusal: Refusal) -> bool:
+        """Whether the object's newest form is set aside by this, for the first time."""
+        forms, known = self._forms.get(key), self._refused.get(key)
+        if forms is None:
+            return False
+        if known is None and refusal.generation == forms.generation:
+            _log.warning("Envoy refused an object; its form before is used", object=str(key), message=refusal.message)
+            self._refused[key] = refusal
+            self._stage(key, forms.before)
+            return True
+        if known is not None and refusal.generation == known.generation:
+            proxies = tuple(dict.fromkeys((*known.proxies, *refusal.proxies)))
+            self._refused[key] = Refusal(known.generation, known.message, proxies)
+        elif known is not None and forms.before is not None and refusal.generation == forms.generation_before:
+            forms.before = None
+            self._stage(key, None)
+        return False
+
+    def _split(self, suspects: tuple[Owner, ...]) -> None:
+        middle = len(suspects) // 2
+        self._suspects += (suspects[:middle], suspects[middle:])
+        if self._trials is None or self._trials.done():
+            self._trials = tasks.spawn(self._try(), name="trials of refused objects")
+
+    async def _try(self) -> None:
+        while self._suspects:
+            await self._clock.sleep(_TRIAL_SECONDS)
+            for key, generation in self._suspects.popleft():
+                forms = self._forms.get(key)
+                if forms is not None and forms.generation == generation and self._refused.pop(key, None) is not None:
+                    self._stage(key, forms.newest)

@@ -1,0 +1,157 @@
+"""Objects that Envoy refused are set aside; those that were only beside them come back."""
+
+import asyncio
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from lateen.ads.messages import RDS, Nack
+from lateen.api.meta import Key
+from lateen.model.frame import Owner
+from lateen.model.scope import Proxy
+from lateen.runtime.clock import SystemClock
+from lateen.server.quarantine import Quarantine
+
+REVIEWS, RATINGS, DETAILS = (Key("VirtualService", "default", name) for name in ("reviews", "ratings", "details"))
+SERVICE = Key("Service", "default", "web")
+
+
+class Form(Struct, frozen=True):
+    """An object in one generation."""
+
+    text: str
+
+
+class Steps(SystemClock):
+    """Time passes when the test says so."""
+
+    def __init__(self) -> None:
+        self.waiting: asyncio.Queue[asyncio.Event] = asyncio.Queue()
+
+    async def sleep(self, seconds: float) -> None:
+        done = asyncio.Event()
+        self.waiting.put_nowait(done)
+        await done.wait()
+
+    async def step(self) -> None:
+        """Let the one who waits go on."""
+        (await asyncio.wait_for(self.waiting.get(), 5)).set()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+
+class Mesh:
+    """A quarantine, what it staged, and an Envoy that refuses texts with `bad` in them."""
+
+    def __init__(self) -> None:
+        self.clock = Steps()
+        self.used: dict[Key, tuple[Form | None, int]] = {}
+        self.forms: dict[Key, list[tuple[Form, int]]] = {}
+        self.quarantine = Quarantine(self._stage, lambda _key: None, self.clock)
+
+    def _stage(self, key: Key, obj: Struct | None) -> None:
+        assert obj is None or isinstance(obj, Form)
+        generation = next((number for form, number in self.forms[key] if form is obj), 0)
+        self.used[key] = (obj, generation)
+
+    def apply(self, key: Key, text: str, generation: int) -> None:
+        """The API has a new form."""
+        form = Form(text)
+        self.forms.setdefault(key, []).append((form, generation))
+        self._stage(key, self.quarantine.choose(key, form, generation))
+
+    def refuse(self, *owners: Owner, certain: bool = True, proxy: str = "web-0") -> None:
+        """An Envoy refuses what was made of these objects."""
+        said = Nack(RDS, "bad regex", (), frozenset(owners), certain)
+        self.quarantine.take([(Proxy(id=proxy, kind="sidecar", namespace="default", name=proxy, addresses=(), labels=()), said)])
+
+    def texts(self) -> dict[str, str | None]:
+        """What the graph uses, by name."""
+        return {key.name: form.text if form else None for key, (form, _) in self.used.items()}
+
+
+def test_the_form_before_is_used_until_a_new_one_comes() -> None:
+    """Refused generation 2 gives way to 1; a change of status keeps it so; generation 3 is given its chance."""
+    mesh = Mesh()
+    mesh.apply(REVIEWS, "good", 1)
+    mesh.apply(REVIEWS, "bad", 2)
+    assert mesh.texts() == {"reviews": "bad"}
+    mesh.refuse((REVIEWS, 2))
+    assert mesh.texts() == {"reviews": "good"}
+    mesh.apply(REVIEWS, "bad", 2)
+    assert mesh.texts() == {"reviews": "good"}
+    assert mesh.quarantine.refused[REVIEWS].message == "bad regex"
+    mesh.apply(REVIEWS, "better", 3)
+    assert (mesh.texts(), dict(mesh.quarantine.refused)) == ({"reviews": "better"}, {})
+    mesh.refuse((REVIEWS, 3))
+    assert mesh.texts() == {"reviews": "good"}
+
+
+def test_an_object_refused_from_the_start_is_not_used() -> None:
+    """Without a form before, there is none; nor when that one is refused too."""
+    mesh = Mesh()
+    mesh.apply(REVIEWS, "bad", 1)
+    mesh.refuse((REVIEWS, 1))
+    assert mesh.texts() == {"reviews": None}
+    mesh.apply(RATINGS, "bad", 1)
+    mesh.apply(RATINGS, "worse", 2)
+    mesh.refuse((RATINGS, 2))
+    mesh.refuse((RATINGS, 1))
+    assert mesh.texts()["ratings"] is None
+
+
+def test_a_deleted_object_is_forgotten() -> None:
+    """A new object of the same name starts anew, even in the same generation."""
+    mesh = Mesh()
+    mesh.apply(REVIEWS, "bad", 1)
+    mesh.refuse((REVIEWS, 1))
+    assert mesh.quarantine.choose(REVIEWS, None, 0) is None
+    mesh.apply(REVIEWS, "good", 1)
+    assert (mesh.texts(), dict(mesh.quarantine.refused)) == ({"reviews": "good"}, {})
+
+
+def test_what_is_not_certain_or_not_configuration_is_left_alone() -> None:
+    """A refusal that may be about anything sets nothing aside; Services and other workloads' objects never are."""
+    mesh = Mesh()
+    mesh.apply(REVIEWS, "good", 1)
+    mesh.apply(SERVICE, "good", 1)
+    mesh.refuse((REVIEWS, 1), certain=False)
+    mesh.refuse((SERVICE, 1))
+    mesh.refuse((REVIEWS, 7))
+    assert mesh.texts() == {"reviews": "good", "web": "good"}
+    assert dict(mesh.quarantine.refused) == {}
+
+
+def test_the_proxies_that_refused_are_gathered() -> None:
+    """Each proxy that says no to the same generation is named once."""
+    mesh = Mesh()
+    mesh.apply(REVIEWS, "bad", 1)
+    for proxy in ("web-0", "web-1", "web-0"):
+        mesh.refuse((REVIEWS, 1), proxy=proxy)
+    assert mesh.quarantine.refused[REVIEWS].proxies == ("web-0.default", "web-1.default")
+
+
+def test_of_several_suspects_the_one_at_fault_is_found() -> None:
+    """All are set aside at first; tried again in halves, only the bad one stays aside."""
+
+    async def check(envoy: Callable[[Mesh], None]) -> None:
+        mesh = Mesh()
+        for key, text in ((DETAILS, "good"), (RATINGS, "bad"), (REVIEWS, "good")):
+            mesh.apply(key, text, 1)
+        mesh.refuse((DETAILS, 1), (RATINGS, 1), (REVIEWS, 1))
+        assert set(mesh.texts().values()) == {None}
+        for _ in range(4):
+            await mesh.clock.step()
+            envoy(mesh)
+        assert mesh.texts() == {"details": "good", "ratings": None, "reviews": "good"}
+        assert list(mesh.quarantine.refused) == [RATINGS]
+        await mesh.quarantine.stop()
+
+    def envoy(mesh: Mesh) -> None:
+        if "bad" in mesh.texts().values():
+            mesh.refuse(*((key, number) for key, (form, number) in mesh.used.items() if form and key not in taken))
+        else:
+            taken.update(key for key, (form, _) in mesh.used.items() if form)
+
+    taken: set[Key] = set()
+    asyncio.run(check(envoy))
