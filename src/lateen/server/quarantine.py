@@ -1,8 +1,9 @@
 """Objects that Envoy refused are set aside: the graph gets the form that they had before, or none, so that one of them holds nothing up.
 
-Why (docs/decisions/009): a route configuration is made of many objects, and Envoy takes it as a whole or not at all. While the refused form stays in it, no
-change of the others acts, and a proxy that starts has no routes. Where several objects are suspected, all are set aside, then tried
-again in halves until the one at fault is found. A new generation of an object is always given its chance. Must not do I/O.
+Why (docs/decisions/009): a route configuration is made of many objects, and Envoy takes it as a whole or not at all. While the refused
+form stays in it, no change of the others acts, and a proxy that starts has no routes. Where several objects are suspected, all are set
+aside, then tried again in halves until the one at fault is found. A new generation of an object is always given its chance. Must not do
+I/O.
 """
 
 import asyncio
