@@ -9,6 +9,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from lateen.api.decode import Decoded, decode_documents, decode_object
+from lateen.api.kinds import by_kind
 from lateen.api.meshconfig import MeshConfig
 from lateen.api.meta import Key
 from lateen.compile.world import build_world
@@ -83,7 +84,8 @@ class MemoryWorld:
     def _stage(self, one: Decoded, namespace: str) -> None:
         self.problems.extend(one.problems)
         meta = one.raw.get("metadata") or {}
-        if one.obj is not None and one.raw.get("kind") and not meta.get("namespace"):
+        kind = by_kind(str(one.raw.get("kind")))
+        if one.obj is not None and kind is not None and kind.namespaced and not meta.get("namespace"):
             self.put({**one.raw, "metadata": {**meta, "namespace": namespace}})
         elif one.obj is not None and one.key is not None:
             self._set(one.key, one.obj)
