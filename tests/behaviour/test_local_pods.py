@@ -201,6 +201,8 @@ def test_commands_run_beside_the_program(local: Mesh) -> None:
     code, said = local.exec("shell", "main", "sh", "-c", "test -t 0 && hostname", tty=True)
     assert (code, said.strip()) == (0, "shell")
     assert local.logs("shell", "main", tail=1) == "two\n"
+    said = {local.exec("shell", "main", "sh", "-c", "sleep 9 & echo word; exit 2") for _ in range(20)}
+    assert said == {(2, "word\n")}  # a command that ends at once, and leaves somebody with its output open
 
 
 DEPLOYMENT = """

@@ -55,7 +55,7 @@ class Command:
             while not self._queue.empty():
                 yield self._queue.get_nowait()
         finally:
-            await tasks.cancel_all(ended, reading)
+            await tasks.cancel_all(ended, reading, *self._reading)  # nobody may wait for a descriptor that is closed
             self._close()
 
     async def write(self, data: bytes) -> None:

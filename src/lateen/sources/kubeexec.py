@@ -47,6 +47,7 @@ class ExecStream:
         self._connection = WSConnection(ConnectionType.CLIENT)
         self._partial = b""
         self._half_close = False
+        self._early: list[object] = []  # what came in one piece with the end of the handshake
         self.exit_code: int | None = None
 
     async def start(self, target: str, headers: Mapping[str, str]) -> None:
@@ -57,9 +58,11 @@ class ExecStream:
         refusal = b""
         code = 0
         while True:
-            for event in await self._receive():
+            events = await self._receive()
+            for at, event in enumerate(events):
                 if isinstance(event, AcceptConnection):
                     self._half_close = event.subprotocol == _PROTOCOLS[0]
+                    self._early = events[at + 1 :]
                     return
                 if isinstance(event, RejectConnection):
                     code = event.status_code
@@ -79,7 +82,8 @@ class ExecStream:
     async def output(self) -> AsyncGenerator[tuple[int, bytes], None]:
         """Chunks of STDOUT and STDERR until the command ends; ApiError when it could not be run."""
         while self.exit_code is None:
-            for event in await self._receive():
+            events, self._early = self._early or await self._receive(), []
+            for event in events:
                 if isinstance(event, CloseConnection) and self.exit_code is None:
                     raise UnreachableError("the command's stream was closed before it told how the command ended")
                 if not isinstance(event, BytesMessage | TextMessage):
