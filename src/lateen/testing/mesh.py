@@ -6,6 +6,7 @@ the product.
 
 import http.client
 import json
+import os
 import socket
 import ssl
 import subprocess
@@ -245,7 +246,19 @@ class Mesh:
     @contextmanager
     def listening(self, link: str = "lateen0") -> Iterator[dict[str, bytes]]:
         """Everything TCP that crosses the link inside the block; to be read after it: "FROM:PORT>TO:PORT" to bytes."""
-        inside = ["nsenter", f"--target={self.node_pid()}", "--net", "--", sys.executable, "-P", "-m", "lateen.testing.capture", link]
+        users = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]  # the node's users, where it has its own
+        inside = [
+            "nsenter",
+            f"--target={self.node_pid()}",
+            *users,
+            "--net",
+            "--",
+            sys.executable,
+            "-P",
+            "-m",
+            "lateen.testing.capture",
+            link,
+        ]
         seen: dict[str, bytes] = {}
         with subprocess.Popen(inside, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as listener:
             try:
