@@ -236,6 +236,7 @@ def test_deployment_is_scaled_and_rolled(local: Mesh) -> None:
         return status["updatedReplicas"] == status["availableReplicas"] == status["replicas"] == 3 and status["observedGeneration"] == 3
 
     until(done, "the new round")
+    assert (local.get("Deployment", "web") or {})["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == "2"
     assert {each["metadata"]["annotations"]["round"] for each in local.pods("app=web")} == {"2"}
     assert sorted(each["spec"]["replicas"] for each in local.items("ReplicaSet", selector="app=web")) == [0, 3]
     local.patch("Deployment", "web", {"spec": {"replicas": 0}})

@@ -197,6 +197,7 @@ class ContainerRunner:
         self.process, self.launch, self._killing = process, launch, None
         if self._stopping.is_set():
             await process.kill()
+        self._record("Normal", "Pulled", f'Image "{self.image}" is run as {" ".join(launch.argv[:6])}')
         self._record("Normal", "Started", f"Started container {self.name}")
         self._runs(started)
         probes = tasks.spawn(self._probe(), name=f"probes {self._title}/{self.name}")

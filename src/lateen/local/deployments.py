@@ -71,6 +71,7 @@ class Deployments:
         if current is not None:
             await self._move(found, current, old)
             await self._forget(found, old)
+            await self._number(found)
         await self._tell(found)
 
     def _split(self, deployment: JsonObject) -> tuple[JsonObject | None, list[JsonObject]]:
@@ -162,6 +163,14 @@ class Deployments:
         name = name_of(replica_set)
         patch = {"metadata": {"annotations": {_REVISION: str(revision)}}}
         self._sets.observe(await self._client.patch(_REPLICA_SET, name.name, patch, name.namespace))
+
+    async def _number(self, deployment: JsonObject) -> None:
+        """Tell the present revision on the Deployment, where `kubectl rollout` reads it."""
+        current, _ = self._split(deployment)
+        revision = str(_revision(current)) if current else ""
+        if revision and section(section(deployment, "metadata"), "annotations").get(_REVISION) != revision:
+            name, patch = name_of(deployment), {"metadata": {"annotations": {_REVISION: revision}}}
+            self._deployments.observe(await self._client.patch(_DEPLOYMENT, name.name, patch, name.namespace))
 
     async def _forget(self, deployment: JsonObject, old: Sequence[JsonObject]) -> None:
         """Delete empty sets beyond the history that is kept."""
