@@ -12,7 +12,7 @@ from lateen.api.security import PeerAuthentication
 from lateen.api.virtualservice import Destination
 from lateen.compile.authn import disable_refused, namespace_mode
 from lateen.compile.base import Base, mesh_of
-from lateen.compile.destinationrules import merge_rules, policy_for, rules_for
+from lateen.compile.destinationrules import load_balancers, merge_rules, policy_for, rules_for
 from lateen.compile.inboundports import InboundPort, inbound_ports
 from lateen.compile.plan_clusters import (
     Reach,
@@ -254,7 +254,7 @@ class Clusters:
             return ()
         view = read.get(self.views, ClientService(client, service))
         policy = read.get(self.policies, view) if view is not None else None
-        return plan_hashes(policy_for(policy, subset, port).load_balancer) or plan_hashes(policy_for(policy, "", port).load_balancer)
+        return next((found for settings in load_balancers(policy, subset, port) if (found := plan_hashes(settings))), ())
 
 
 def _passthroughs(_read: Read, _key: tuple[()], mesh: ClusterDefaults) -> tuple[Mapping[str, tuple[PassthroughPlan, ...]], Problems]:

@@ -6,7 +6,7 @@ a rule for the host decides alone. Inside it the most specific host counts; rule
 
 from collections.abc import Iterable, Sequence
 
-from lateen.api.destinationrule import ClientTLSSettings, DestinationRule, PortTrafficPolicy, Subset, TrafficPolicy
+from lateen.api.destinationrule import ClientTLSSettings, DestinationRule, LoadBalancerSettings, PortTrafficPolicy, Subset, TrafficPolicy
 from lateen.api.meta import Key
 from lateen.compile.virtualservices import exported_to
 from lateen.model.destination import DestinationPolicy, PortPolicy, RuleHead
@@ -15,7 +15,7 @@ from lateen.model.service import ServiceKey
 from lateen.util.hosts import matches, more_specific_first, resolve
 from lateen.util.selectors import canonical
 
-__all__ = ["CA_SUFFIX", "credentials_of", "head_of_rule", "merge_rules", "policy_for", "rules_for"]
+__all__ = ["CA_SUFFIX", "credentials_of", "head_of_rule", "load_balancers", "merge_rules", "policy_for", "rules_for"]
 
 CA_SUFFIX = "-cacert"  # of the Secret (or its SDS resource) that holds the CA for a credential
 
@@ -108,6 +108,15 @@ def policy_for(rule: DestinationPolicy | None, subset: str, port: int) -> PortPo
         retry_budget=over.retry_budget or base.retry_budget,
     )
     return _with_port(merged, over, port)
+
+
+def load_balancers(rule: DestinationPolicy | None, subset: str, port: int) -> Iterable[LoadBalancerSettings | None]:
+    """What the rule says of load balancing, the most specific first; for what is looked at part by part, as consistent hashing."""
+    own = rule.subset(subset) if rule is not None and subset else None
+    for policy in (own.traffic_policy if own is not None else None, rule.policy if rule is not None else None):
+        if policy is not None:
+            yield next((one.load_balancer for one in policy.port_level_settings if port and _number(one) == port), None)
+            yield policy.load_balancer
 
 
 def _of_port(policy: TrafficPolicy | None, port: int) -> PortPolicy:

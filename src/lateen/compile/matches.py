@@ -3,7 +3,7 @@
 Port, gateways, source labels and source namespace are decided here, at compile time; the rest becomes a `MatchPlan`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -52,12 +52,18 @@ def plan_match(match: HTTPMatchRequest) -> MatchPlan:
         path=_path(match.uri),
         case_sensitive=not match.ignore_uri_case,
         headers=(
-            *(_header(name, match.headers[name]) for name in sorted(match.headers)),
-            *(_header(name, match.without_headers[name], invert=True) for name in sorted(match.without_headers)),
+            *sorted(_named_headers(match), key=lambda header: header.name),
             *_pseudo_headers(match),
         ),
         queries=tuple(QueryMatchPlan(name, _text(match.query_params[name])) for name in sorted(match.query_params)),
     )
+
+
+def _named_headers(match: HTTPMatchRequest) -> Iterable[HeaderMatchPlan]:
+    for name, text in match.headers.items():
+        yield _header(name, text)
+    for name, text in match.without_headers.items():
+        yield _header(name, text, invert=True)
 
 
 def _pseudo_headers(match: HTTPMatchRequest) -> tuple[HeaderMatchPlan, ...]:

@@ -171,7 +171,7 @@ def plan_host(
         if service is None:
             return None
         cluster = outbound_cluster(key.port, "", key.host)
-        plans = (default_route(cluster, key.host, key.port, lookup.hashes(key.host, "", key.port)),)
+        plans = (default_route(cluster, key.host, key.port, lookup.hashes(key.host, "", key.port), lookup.retries),)
     return VirtualHostPlan(
         name=f"{key.host}:{key.port}",
         domains=_domains(key, service, domain),

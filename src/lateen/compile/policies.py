@@ -4,6 +4,7 @@ Defaults are Istio's (reference: 2 retries on connect-failure, refused-stream, u
 """
 
 from collections.abc import Callable
+from http import HTTPStatus
 
 from lateen.api.virtualservice import CorsPolicy, Destination, HTTPFaultInjection, HTTPRetry, HTTPRoute, Percent
 from lateen.model.routeplan import CorsPlan, FaultPlan, MirrorPlan, RetryPlan, TextMatch
@@ -13,8 +14,8 @@ __all__ = ["plan_cors", "plan_fault", "plan_mirrors", "plan_retry", "share"]
 
 _RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
 _DEFAULT_ATTEMPTS = 2
-_ALL = 1_000_000
 _SECOND = 1_000_000_000
+_STATUS_CODES = frozenset(str(status.value) for status in HTTPStatus)
 _GRPC_STATUS = [
     "OK",
     "CANCELLED",
@@ -36,26 +37,30 @@ _GRPC_STATUS = [
 ]
 
 
-def share(percentage: Percent | None, default: int = _ALL) -> int:
-    """A percentage in millionths, in steps of 0.0001 %; `default` where none is given."""
-    return default if percentage is None else round(percentage.value * 10_000)
+def share(percentage: Percent | None) -> int | None:
+    """A percentage in millionths, cut to steps of 0.0001 % as Istio does; None where none is given."""
+    return None if percentage is None else int(percentage.value * 10_000)
+
+
+def _old_percent(percent: int) -> Percent | None:
+    return Percent(value=percent) if percent else None
 
 
 def plan_retry(retries: HTTPRetry | None, *, hashed: bool) -> RetryPlan | None:
-    """When to try again; None = never. With consistent hashing the endpoint is given, so it may be one that was tried."""
+    """When to try again; None = never. With consistent hashing the endpoint is given, so it may be one that was tried, unless told."""
     if retries is None:
         return RetryPlan(attempts=_DEFAULT_ATTEMPTS, retry_on=_RETRY_ON, other_hosts=not hashed)
     if retries.attempts <= 0:
         return None
     conditions, codes = _conditions(retries.retry_on)
-    other_hosts = retries.retry_ignore_previous_hosts is not False and not hashed
+    told = retries.retry_ignore_previous_hosts
     return RetryPlan(
         attempts=retries.attempts,
         retry_on=conditions,
         status_codes=codes,
         per_try_timeout=parse(retries.per_try_timeout) if retries.per_try_timeout else None,
         backoff=parse(retries.backoff) if retries.backoff else None,
-        other_hosts=other_hosts,
+        other_hosts=not hashed if told is None else told,
         other_localities=bool(retries.retry_remote_localities),
     )
 
@@ -65,8 +70,8 @@ def _conditions(retry_on: str) -> tuple[str, tuple[int, ...]]:
     if not retry_on:
         return _RETRY_ON, ()
     parts = [part.strip() for part in retry_on.split(",") if part.strip()]
-    codes = tuple(int(part) for part in parts if part.isdigit())
-    names = [part for part in parts if not part.isdigit()]
+    codes = tuple(int(part) for part in parts if part in _STATUS_CODES)
+    names = [part for part in parts if part not in _STATUS_CODES]
     if codes and "retriable-status-codes" not in names:
         names.append("retriable-status-codes")
     return ",".join(names), codes
@@ -79,10 +84,10 @@ def plan_fault(fault: HTTPFaultInjection | None) -> FaultPlan | None:
     delay, abort = fault.delay, fault.abort
     plan = FaultPlan(
         delay=parse(delay.fixed_delay) if delay is not None and delay.fixed_delay else None,
-        delay_share=share(delay.percentage, delay.percent * 10_000 or _ALL) if delay is not None else 0,
+        delay_share=share(delay.percentage or _old_percent(delay.percent)) if delay is not None else None,
         abort_status=abort.http_status if abort is not None else None,
         abort_grpc=_GRPC_STATUS.index(abort.grpc_status) if abort is not None and abort.grpc_status in _GRPC_STATUS else None,
-        abort_share=share(abort.percentage) if abort is not None else 0,
+        abort_share=share(abort.percentage) if abort is not None else None,
     )
     nothing = plan.delay is None and plan.abort_status is None and plan.abort_grpc is None
     return None if nothing else plan
@@ -90,13 +95,10 @@ def plan_fault(fault: HTTPFaultInjection | None) -> FaultPlan | None:
 
 def plan_mirrors(rule: HTTPRoute, cluster: Callable[[Destination], str]) -> tuple[MirrorPlan, ...]:
     """Copies of the rule's requests; a share of 0 is no copy."""
-    if rule.mirrors:
-        wanted = [(m.destination, m.percentage) for m in rule.mirrors]
-    else:
-        percentage = Percent(value=rule.mirror_percent) if rule.mirror_percent is not None else rule.mirror_percentage
-        wanted = [(rule.mirror, percentage)]
+    old = Percent(value=rule.mirror_percent) if rule.mirror_percent is not None else None
+    wanted = [(rule.mirror, rule.mirror_percentage or old), *((m.destination, m.percentage) for m in rule.mirrors)]
     return tuple(
-        MirrorPlan(cluster(destination), None if percentage is None else share(percentage))
+        MirrorPlan(cluster(destination), share(percentage))
         for destination, percentage in wanted
         if destination is not None and (percentage is None or percentage.value > 0)
     )
@@ -106,11 +108,12 @@ def plan_cors(policy: CorsPolicy | None) -> CorsPlan | None:
     """Cross-origin rules as Envoy words them."""
     if policy is None:
         return None
-    origins = tuple(TextMatch("exact", origin) for origin in policy.allow_origin)
+    origins: tuple[TextMatch, ...] = ()
+    if not policy.allow_origins:
+        origins = tuple(TextMatch("exact", origin) for origin in policy.allow_origin)
     for origin in policy.allow_origins:
         kind = "exact" if origin.exact is not None else "prefix" if origin.prefix is not None else "regex"
         origins += (TextMatch(kind, origin.exact or origin.prefix or origin.regex or ""),)  # type: ignore[arg-type]
-    unmatched = {"FORWARD": True, "IGNORE": False}.get(policy.unmatched_preflights)
     return CorsPlan(
         origins=origins,
         methods=",".join(policy.allow_methods),
@@ -118,5 +121,5 @@ def plan_cors(policy: CorsPolicy | None) -> CorsPlan | None:
         expose=",".join(policy.expose_headers),
         max_age=str(parse(policy.max_age) // _SECOND) if policy.max_age else "",
         credentials=policy.allow_credentials,
-        forward_unmatched_preflights=unmatched,
+        forward_unmatched_preflights=policy.unmatched_preflights != "IGNORE",
     )

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from lateen.compile.base import Base
+from lateen.api.virtualservice import HTTPRetry
+from lateen.compile.base import Base, mesh_of
 from lateen.compile.clusters import Clusters
 from lateen.compile.plan_routes import HostKey, RouteHead, catch_all, plan_host, plan_table
 from lateen.compile.routenames import sniffed_route, wildcard_route
@@ -27,6 +28,9 @@ class Routes:
     def __init__(self, graph: Graph, base: Base, scopes: Scopes, clusters: Clusters) -> None:
         self._base = base
         self._clusters = clusters
+        self._retries: Collection[tuple[()], HTTPRetry] = graph.singleton(
+            "default retries", lambda read: (mesh_of(read, base.mesh).default_http_retry_policy, ())
+        )
         self.tables: Collection[OutboundScope, Tables] = graph.one("route tables", scopes.outbound, self._tables)
         keys: Collection[ClientHost, None] = graph.many("virtual host keys", self.tables, _host_keys)
         self.hosts: Collection[ClientHost, VirtualHostPlan] = graph.one("virtual hosts", keys, self._host)
@@ -87,7 +91,8 @@ class Routes:
             found = find(host)
             return self._clusters.hashes(read, client, found.key if found is not None else None, subset, number)
 
-        return Lookup(service=service, hashes=hashes, target=lambda host: self._clusters.target(read, client, host))
+        retries = read.get(self._retries, ())
+        return Lookup(service=service, hashes=hashes, retries=retries, target=lambda host: self._clusters.target(read, client, host))
 
     def _catch_all(self, read: Read, client: Client, _none: None) -> tuple[VirtualHostPlan, Problems]:
         allow_any, proxy = self._clusters.outbound_policy(read, client)

@@ -10,7 +10,15 @@ from collections.abc import Callable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lateen.api.virtualservice import Destination, HTTPDirectResponse, HTTPMatchRequest, HTTPRedirect, HTTPRoute, HTTPRouteDestination
+from lateen.api.virtualservice import (
+    Destination,
+    HTTPDirectResponse,
+    HTTPMatchRequest,
+    HTTPRedirect,
+    HTTPRetry,
+    HTTPRoute,
+    HTTPRouteDestination,
+)
 from lateen.compile.headers import authority_of, merged, plan_headers
 from lateen.compile.matches import Place, applies, plan_match
 from lateen.compile.policies import plan_cors, plan_fault, plan_mirrors, plan_retry
@@ -30,7 +38,8 @@ class Lookup(Struct, frozen=True, kw_only=True):
     """What rules ask of the mesh. `service` knows the services that a port-less destination may mean."""
 
     service: Callable[[str], Service | None]
-    hashes: Callable[[str, str, int], tuple[HashPlan, ...]]  # host, subset, port -> hash policy of its DestinationRule
+    hashes: Callable[[str, str, int], tuple[HashPlan, ...]]  # host, subset, port (0: not said) -> hash policy of its DestinationRule
+    retries: HTTPRetry | None = None  # of rules that say nothing of them; None: Istio's
     target: Callable[[str], str] = str  # a host, or what it is an alias of
 
 
@@ -48,13 +57,13 @@ def plan_rules(routes: VirtualRoutes, place: Place, lookup: Lookup) -> tuple[Rou
     return tuple(plans)
 
 
-def default_route(cluster: str, host: str, port: int, hashes: tuple[HashPlan, ...]) -> RoutePlan:
+def default_route(cluster: str, host: str, port: int, hashes: tuple[HashPlan, ...], retries: HTTPRetry | None = None) -> RoutePlan:
     """The route of a service that no VirtualService speaks of."""
     return RoutePlan(
         name="default",
         operation=f"{host}:{port}/*",
         targets=(TargetPlan(cluster=cluster),),
-        retry=plan_retry(None, hashed=bool(hashes)),
+        retry=plan_retry(retries, hashed=False),
         hashes=hashes,
     )
 
@@ -101,13 +110,14 @@ def _pattern(match: MatchPlan) -> str:
 
 
 def _forward(common: RoutePlan, rule: HTTPRoute, place: Place, lookup: Lookup) -> RoutePlan:
-    destinations = tuple(d for d in rule.route if d.weight > 0) if len(rule.route) > 1 else rule.route
-    targets = tuple(_target(destination, place, lookup) for destination in destinations)
-    hashes = _hashes(destinations, place, lookup)
+    alone = len(rule.route) == 1
+    destinations = rule.route if alone else tuple(d for d in rule.route if d.weight > 0)
+    targets = tuple(_target(destination, place, lookup) for destination in destinations) or (TargetPlan(cluster=_UNKNOWN),)
+    hashes = _hashes(destinations, lookup)
     changes: dict[str, object] = {
         "targets": targets,
         "timeout": parse(rule.timeout) if rule.timeout else 0,
-        "retry": plan_retry(rule.retries, hashed=bool(hashes)),
+        "retry": plan_retry(rule.retries or lookup.retries, hashed=len(rule.route) == 1 and bool(hashes)),
         "mirrors": plan_mirrors(rule, lambda destination: cluster_for(destination, place.port, lookup)),
         "hashes": hashes,
         "authority": authority_of(rule.headers),
@@ -117,7 +127,7 @@ def _forward(common: RoutePlan, rule: HTTPRoute, place: Place, lookup: Lookup) -
         changes["regex_rewrite"] = (rewrite.match, rewrite.rewrite) if rewrite is not None else None
         changes["prefix_rewrite"] = rule.rewrite.uri if rewrite is None else ""
         changes["authority"] = rule.rewrite.authority or changes["authority"]
-    if len(targets) == 1:
+    if alone:
         (target,) = targets
         host, port = destinations[0].destination, target.cluster.split("|")
         changes["operation"] = f"{port[3]}:{port[1]}{_pattern(common.match)}" if host and len(port) == 4 else common.operation
@@ -136,11 +146,11 @@ def _target(destination: HTTPRouteDestination, place: Place, lookup: Lookup) -> 
     )
 
 
-def _hashes(destinations: tuple[HTTPRouteDestination, ...], place: Place, lookup: Lookup) -> tuple[HashPlan, ...]:
+def _hashes(destinations: tuple[HTTPRouteDestination, ...], lookup: Lookup) -> tuple[HashPlan, ...]:
     found: list[HashPlan] = []
     for destination in (d.destination for d in destinations if d.destination is not None):
-        found += lookup.hashes(destination.host, destination.subset, _port(destination, place.port, lookup))
-    return tuple(dict.fromkeys(found))
+        found += lookup.hashes(destination.host, destination.subset, destination.port.number if destination.port is not None else 0)
+    return tuple(found)
 
 
 def _redirect(redirect: HTTPRedirect, place: Place) -> RedirectPlan:

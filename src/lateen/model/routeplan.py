@@ -62,7 +62,7 @@ class MatchPlan(Struct, frozen=True, kw_only=True):
     @property
     def takes_all(self) -> bool:
         """Whether no request passes it by, so that whatever follows is never reached."""
-        everything = self.path in (TextMatch("prefix", "/"), TextMatch("regex", "*"))
+        everything = self.path in (TextMatch("prefix", "/"), TextMatch("regex", ".*"))
         return everything and not self.headers and not self.queries
 
 
@@ -114,13 +114,13 @@ class MirrorPlan(Struct, frozen=True):
 
 
 class FaultPlan(Struct, frozen=True, kw_only=True):
-    """Faults with their shares in millionths; a fault that is None does not happen."""
+    """Faults with their shares in millionths (None: not said, so of no request); a fault that is None does not happen."""
 
     delay: int | None = None
-    delay_share: int = 0
+    delay_share: int | None = None
     abort_status: int | None = None
     abort_grpc: int | None = None
-    abort_share: int = 0
+    abort_share: int | None = None
 
 
 class CorsPlan(Struct, frozen=True, kw_only=True):

@@ -34,12 +34,14 @@ def _fault(plan: FaultPlan) -> fault_pb2.HTTPFault:
         fault.abort.http_status = plan.abort_status
     elif plan.abort_grpc is not None:
         fault.abort.grpc_status = plan.abort_grpc
-    if fault.HasField("abort"):
+    if fault.HasField("abort") and plan.abort_share is not None:
         fault.abort.percentage.CopyFrom(_millionths(plan.abort_share))
     return fault
 
 
-def _millionths(share: int) -> percent_pb2.FractionalPercent:
+def _millionths(share: int | None) -> percent_pb2.FractionalPercent:
+    if share is None:
+        return percent_pb2.FractionalPercent()
     return percent_pb2.FractionalPercent(numerator=share, denominator=percent_pb2.FractionalPercent.MILLION)
 
 

@@ -69,7 +69,7 @@ def _action(plan: RoutePlan) -> pb.RouteAction:
         hash_policy=[_hash(policy) for policy in plan.hashes],
         request_mirror_policies=[_mirror(mirror) for mirror in plan.mirrors],
     )
-    if len(plan.targets) == 1:
+    if len(plan.targets) == 1 and not plan.targets[0].weight:
         action.cluster = plan.targets[0].cluster
     else:
         action.weighted_clusters.clusters.extend(_weighted(target) for target in plan.targets)
