@@ -104,7 +104,7 @@ class Deployments:
                     "ownerReferences": [owner_reference(deployment)],
                 },
                 "spec": {
-                    "replicas": 0 if any(map(_replicas, old)) else _replicas(deployment),
+                    "replicas": 0 if any(map(self._replica_sets.all_pods_of, old)) else _replicas(deployment),
                     "selector": {**selector, "matchLabels": {**section(selector, "matchLabels"), _HASH_LABEL: mark}},
                     "template": template,
                 },
@@ -120,16 +120,18 @@ class Deployments:
         last = max(map(_revision, old), default=0)
         if _revision(current) < last:  # back to an earlier template
             await self._annotate(current, last + 1)
-        active = [one for one in old if _replicas(one)]
         if spec.get("paused"):
             return
-        if not active:
-            await self._scale(current, wanted)
-        elif section(spec, "strategy").get("type") == "Recreate":
+        active = [one for one in old if _replicas(one)]
+        if section(spec, "strategy").get("type") == "Recreate":
             for one in active:
                 await self._scale(one, 0)
-        else:
+            if not any(map(self._replica_sets.all_pods_of, old)):
+                await self._scale(current, wanted)
+        elif active:
             await self._roll(deployment, current, active)
+        else:
+            await self._scale(current, wanted)
 
     async def _roll(self, deployment: JsonObject, current: JsonObject, active: Sequence[JsonObject]) -> None:
         wanted = _replicas(deployment)

@@ -64,9 +64,12 @@ class ReplicaSets:
 
     def pods_of(self, replica_set: JsonObject) -> list[JsonObject]:
         """The pods that it owns and that count."""
+        return [pod for pod in self.all_pods_of(replica_set) if is_live(pod)]
+
+    def all_pods_of(self, replica_set: JsonObject) -> list[JsonObject]:
+        """The pods that it owns, also those that end or have ended."""
         uid = section(replica_set, "metadata").get("uid")
-        namespace = name_of(replica_set).namespace
-        return [pod for pod in self._pods.items(namespace) if owner_of(pod).get("uid") == uid and is_live(pod)]
+        return [pod for pod in self._pods.items(name_of(replica_set).namespace) if owner_of(pod).get("uid") == uid]
 
     async def reconcile(self, name: Name) -> None:
         """Make or delete pods, then write the status."""
