@@ -192,9 +192,10 @@ class Clusters:
             return {}, ()
         policy = read.get(self.policies, view)
         endpoints = read.get(self._secured, view.service) or ()
+        owners = ((service.origin, service.generation),)
         wanted = [one for one in _clusters_of(service, policy) if not _passes_through(policy, one[2], one[1])]
         return {
-            (view, name): plan_endpoints(name, port, labels, endpoints, policy_for(policy, subset, port).tls)
+            (view, name): plan_endpoints(name, port, labels, endpoints, policy_for(policy, subset, port).tls, owners)
             for name, port, subset, labels in wanted
         }, ()
 

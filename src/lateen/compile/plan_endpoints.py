@@ -7,13 +7,19 @@ from msgspec.structs import replace
 from lateen.api.destinationrule import ClientTLSSettings
 from lateen.model.clusterplan import EndpointsPlan, LocalityPlan
 from lateen.model.endpoint import Endpoint, Locality
+from lateen.model.frame import Owner
 from lateen.util.selectors import matches
 
 __all__ = ["plan_endpoints"]
 
 
 def plan_endpoints(
-    cluster: str, port: int, subset: Mapping[str, str], endpoints: Iterable[Endpoint], tls: ClientTLSSettings | None = None
+    cluster: str,
+    port: int,
+    subset: Mapping[str, str],
+    endpoints: Iterable[Endpoint],
+    tls: ClientTLSSettings | None = None,
+    owners: tuple[Owner, ...] = (),
 ) -> EndpointsPlan:
     """The endpoints of `port` that carry the subset's labels; a place weighs as much as its endpoints together.
 
@@ -27,6 +33,7 @@ def plan_endpoints(
             places.setdefault(endpoint.locality, []).append(endpoint if tls is None else replace(endpoint, tls_mode=mode))
     return EndpointsPlan(
         cluster=cluster,
+        owners=owners,
         localities=tuple(
             LocalityPlan(
                 locality=place,

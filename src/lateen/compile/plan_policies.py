@@ -1,4 +1,4 @@
-"""Traffic policies as settings of a cluster. Zero means "not set" in Istio's API, so it becomes the default."""
+"""Traffic policies as settings of a cluster. Zero and less mean "not set" in Istio's API, so they become the default."""
 
 from lateen.api.destinationrule import (
     ConnectionPoolHTTP,
@@ -78,13 +78,17 @@ def plan_breaker(policy: PortPolicy) -> BreakerPlan:
     tcp, http = _parts(policy.connection_pool)
     budget = policy.retry_budget
     return BreakerPlan(
-        connections=tcp.max_connections or UNLIMITED,
-        pending=http.http1_max_pending_requests or UNLIMITED,
-        requests=http.http2_max_requests or UNLIMITED,
-        retries=http.max_retries or UNLIMITED,
+        connections=_limit(tcp.max_connections),
+        pending=_limit(http.http1_max_pending_requests),
+        requests=_limit(http.http2_max_requests),
+        retries=_limit(http.max_retries),
         budget_percent=(20.0 if budget.percent is None else budget.percent) if budget is not None else None,
         budget_concurrency=(budget.min_retry_concurrency or _RETRIES_AT_LEAST) if budget is not None else 0,
     )
+
+
+def _limit(number: int) -> int:
+    return number if number > 0 else UNLIMITED
 
 
 def plan_pool(settings: ConnectionPoolSettings | None, mesh: ClusterDefaults) -> PoolPlan:
@@ -98,8 +102,8 @@ def plan_pool(settings: ConnectionPoolSettings | None, mesh: ClusterDefaults) ->
         max_connection_duration=_time(tcp.max_connection_duration),
         tcp_idle_timeout=_time(tcp.idle_timeout),
         keepalive=_keepalive(mesh.keepalive, tcp.tcp_keepalive),
-        requests_per_connection=http.max_requests_per_connection,
-        concurrent_streams=http.max_concurrent_streams,
+        requests_per_connection=max(http.max_requests_per_connection, 0),
+        concurrent_streams=max(http.max_concurrent_streams, 0),
         ping_interval=_time(ping.interval) if ping is not None else None,
         ping_timeout=_time(ping.timeout) if ping is not None else None,
     )
@@ -131,12 +135,12 @@ def plan_outlier(settings: OutlierDetection | None) -> OutlierPlan | None:
         return None
     errors = settings.consecutive_5xx_errors
     return OutlierPlan(
-        consecutive_5xx=errors if errors is not None else settings.consecutive_errors or None,
+        consecutive_5xx=errors if errors is not None else max(settings.consecutive_errors, 0) or None,
         consecutive_gateway=settings.consecutive_gateway_errors,
         split_local=settings.split_external_local_origin_errors,
         consecutive_local=settings.consecutive_local_origin_failures,
         interval=_time(settings.interval),
         base_ejection=_time(settings.base_ejection_time),
-        max_percent=settings.max_ejection_percent,
-        min_health_percent=settings.min_health_percent,
+        max_percent=max(settings.max_ejection_percent, 0),
+        min_health_percent=max(settings.min_health_percent, 0),
     )

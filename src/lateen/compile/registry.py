@@ -16,7 +16,15 @@ from lateen.api.services import EndpointSlice
 from lateen.api.services import Service as KubeService
 from lateen.compile.addresses import automatic_addresses, wants_address
 from lateen.compile.endpoints import SERVICE_LABEL, slice_endpoints
-from lateen.compile.serviceentries import compile_entry, entry_endpoints, merge_entries, new_ports, oldest_first, selected_endpoints
+from lateen.compile.serviceentries import (
+    compile_entry,
+    endpoint_problems,
+    entry_endpoints,
+    merge_entries,
+    new_ports,
+    oldest_first,
+    selected_endpoints,
+)
 from lateen.compile.services import compile_service
 from lateen.compile.workloads import compile_workload
 from lateen.graph import Collection, Graph, Index, Input, Read
@@ -96,8 +104,8 @@ class Registry:
 
     def _of_entry(self, read: Read, key: Key, entry: ServiceEntry) -> tuple[Mapping[Part, Service], Problems]:
         export = mesh_of(read, self._mesh).default_service_export_to
-        services = compile_entry(entry, domain=self._settings.domain, default_export=export)
-        return {(name, key): service for name, service in services.items()}, ()
+        services, problems = compile_entry(entry, domain=self._settings.domain, default_export=export)
+        return {(name, key): service for name, service in services.items()}, (*problems, *endpoint_problems(entry))
 
     def _allocate(self, read: Read) -> tuple[Mapping[ServiceKey, str], Problems]:
         parts = (part for part in read.all(self._parts).values() if wants_address(part))
@@ -141,7 +149,7 @@ class Registry:
         name, namespace = entry.metadata.name, entry.metadata.namespace
         if entry.spec.workload_selector is None:
             inline = [(one, namespace, f"{name}-{number}") for number, one in enumerate(entry.spec.endpoints)]
-            return entry_endpoints(part.ports, inline, trust_domain=self._settings.trust_domain, cluster=self._settings.cluster)
+            return entry_endpoints(part, inline, trust_domain=self._settings.trust_domain, cluster=self._settings.cluster)
         pods = read.by_index(self._workloads_in, namespace).values()
         chosen = [pod for pod in pods if matches(part.selector, dict(pod.labels))]
         return (*self._machines(read, part), *selected_endpoints(part.ports, chosen))
@@ -150,7 +158,7 @@ class Registry:
         """Endpoints at the WorkloadEntries that the service selects."""
         known = read.by_index(self._machines_in, service.namespace).values()
         chosen = [(one.spec, service.namespace, one.metadata.name) for one in known if matches(service.selector, one.spec.labels)]
-        return entry_endpoints(service.ports, chosen, trust_domain=self._settings.trust_domain, cluster=self._settings.cluster)
+        return entry_endpoints(service, chosen, trust_domain=self._settings.trust_domain, cluster=self._settings.cluster)
 
 
 def _host(_read: Read, part: Part, _service: Service) -> tuple[Mapping[ServiceKey, None], Problems]:

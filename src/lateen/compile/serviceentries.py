@@ -14,25 +14,23 @@ from lateen.model.endpoint import Endpoint, Health, Locality
 from lateen.model.service import Port, Resolution, Service, ServiceKey
 from lateen.model.workload import Workload
 from lateen.util.hosts import resolve
+from lateen.util.ipnets import is_address, parse
+from lateen.util.problem import Problem, Problems
 from lateen.util.selectors import canonical
 
-__all__ = ["compile_entry", "entry_endpoints", "merge_entries", "new_ports", "oldest_first", "selected_endpoints"]
+__all__ = ["compile_entry", "endpoint_problems", "entry_endpoints", "merge_entries", "new_ports", "oldest_first", "selected_endpoints"]
 
 _UNIX = "unix://"
+_PORTS = range(1, 65_536)
+_BY_ADDRESS = ("STATIC", "NONE")
 
 
-def compile_entry(entry: ServiceEntry, *, domain: str, default_export: tuple[str, ...]) -> Mapping[ServiceKey, Service]:
-    """The services of a ServiceEntry by key."""
+def compile_entry(entry: ServiceEntry, *, domain: str, default_export: tuple[str, ...]) -> tuple[Mapping[ServiceKey, Service], Problems]:
+    """The services of a ServiceEntry by key. What no proxy could use is left out, with a problem."""
     meta, spec = entry.metadata, entry.spec
-    ports = tuple(
-        Port(
-            number=port.number,
-            name=port.name,
-            protocol=protocol_of(port.protocol or port.name, None, port.number),
-            target_port=port.target_port or port.number,
-        )
-        for port in spec.ports
-    )
+    problems: list[Problem] = []
+    ports = tuple(_ports(entry, problems))
+    addresses = tuple(_addresses(entry, problems))
     services = {}
     for host in dict.fromkeys(resolve(host, meta.namespace, domain) for host in spec.hosts):
         key = ServiceKey(meta.namespace, host)
@@ -45,15 +43,61 @@ def compile_entry(entry: ServiceEntry, *, domain: str, default_export: tuple[str
             registry="External",
             resolution=Resolution(spec.resolution),
             ports=ports,
-            addresses=spec.addresses,
-            auto_addresses=_given(entry, host) if not spec.addresses else (),
+            addresses=addresses,
+            auto_addresses=_given(entry, host) if not addresses else (),
             mesh_external=spec.location == "MESH_EXTERNAL",
             export_to=exported_to(spec.export_to or default_export, meta.namespace),
             labels=canonical(meta.labels),
             selector=canonical(spec.workload_selector.labels) if spec.workload_selector is not None else (),
             subject_alt_names=spec.subject_alt_names,
         )
-    return services
+    return services, tuple(problems)
+
+
+def _ports(entry: ServiceEntry, problems: list[Problem]) -> Iterator[Port]:
+    for at, port in enumerate(entry.spec.ports):
+        target = port.target_port or port.number
+        if port.number not in _PORTS or target not in _PORTS:
+            problems.append(_problem(entry, f"spec.ports[{at}]", f"port {port.number} to {target}", "ports are numbers from 1 to 65535"))
+        else:
+            protocol = protocol_of(port.protocol or port.name, None, port.number)
+            yield Port(number=port.number, name=port.name, protocol=protocol, target_port=target)
+
+
+def _addresses(entry: ServiceEntry, problems: list[Problem]) -> Iterator[str]:
+    for at, address in enumerate(entry.spec.addresses):
+        try:
+            parse(address)
+        except ValueError:
+            wanted = "expected an IP address or a range such as 192.0.2.0/24"
+            problems.append(_problem(entry, f"spec.addresses[{at}]", f"address {address[:60]!r}", wanted))
+        else:
+            yield address
+
+
+def endpoint_problems(entry: ServiceEntry) -> Problems:
+    """Endpoints that a proxy cannot connect to: without DNS an address must be one."""
+    if entry.spec.resolution not in _BY_ADDRESS:
+        return ()
+    wrong = [(at, one.address) for at, one in enumerate(entry.spec.endpoints) if not _reachable(one.address)]
+    wanted = "expected an IP address or unix:// path; names need resolution DNS"
+    return tuple(_problem(entry, f"spec.endpoints[{at}].address", f"endpoint {address[:60]!r}", wanted) for at, address in wrong)
+
+
+def _reachable(address: str) -> bool:
+    return is_address(address) or address.startswith(_UNIX)
+
+
+def _problem(entry: ServiceEntry, path: str, what: str, wanted: str) -> Problem:
+    meta = entry.metadata
+    return Problem(
+        code="service-entry",
+        message=f"ServiceEntry {meta.namespace}/{meta.name}: {path}: {what} is left out: {wanted}",
+        kind="ServiceEntry",
+        namespace=meta.namespace,
+        name=meta.name,
+        path=path,
+    )
 
 
 def oldest_first(parts: Iterable[Service]) -> list[Service]:
@@ -85,10 +129,12 @@ def _given(entry: ServiceEntry, host: str) -> tuple[str, ...]:
 
 
 def entry_endpoints(
-    ports: Iterable[Port], workloads: Iterable[tuple[WorkloadEntrySpec, str, str]], *, trust_domain: str, cluster: str
+    service: Service, workloads: Iterable[tuple[WorkloadEntrySpec, str, str]], *, trust_domain: str, cluster: str
 ) -> tuple[Endpoint, ...]:
     """Endpoints of a service's ports. Each workload comes with its namespace and its name."""
-    known = tuple(workloads)
+    named = service.resolution not in _BY_ADDRESS
+    known = [one for one in workloads if one[0].address and (named or _reachable(one[0].address))]
+    ports = service.ports
     found = (_endpoint(port, workload, namespace, name, trust_domain, cluster) for port in ports for workload, namespace, name in known)
     return tuple(endpoint for endpoint in found if endpoint is not None)
 
@@ -107,7 +153,7 @@ def _endpoint(port: Port, workload: WorkloadEntrySpec, namespace: str, name: str
     """None where the workload does not have the named port that the service means."""
     local = workload.address.startswith(_UNIX)
     number = workload.ports.get(port.name) or port.target_port or workload.ports.get(port.target_name, 0)
-    if not local and not number:
+    if not local and number not in _PORTS:
         return None
     region, _, rest = workload.locality.partition("/")
     zone, _, subzone = rest.partition("/")

@@ -139,3 +139,4 @@ class EndpointsPlan(Struct, frozen=True, kw_only=True):
 
     cluster: str
     localities: tuple[LocalityPlan, ...] = ()
+    owners: tuple[Owner, ...] = ()

@@ -151,7 +151,7 @@ def _cluster_frame(_read: Read, key: tuple[ServiceView, str], plan: ClusterPlan)
 
 
 def _endpoint_frame(_read: Read, key: tuple[ServiceView, str], plan: EndpointsPlan) -> tuple[Frame, Problems]:
-    return pack(key[1], ENDPOINTS, build_load_assignment(plan)), ()
+    return pack(key[1], ENDPOINTS, build_load_assignment(plan), plan.owners), ()
 
 
 def _inbound_frames(_read: Read, _scope: InboundScope, plans: tuple[ClusterPlan, ...]) -> tuple[Frames, Problems]:
