@@ -20,7 +20,7 @@ from lateen.sources.kubeclient import KubeClient
 from lateen.sources.kubeconfig import KubeconfigError, connect
 from lateen.sources.kubehttp import Endpoint, UnreachableError
 
-__all__ = ["BAD_DATA", "Work", "fail", "first_container", "kubeconfig_option", "namespace_option", "with_client"]
+__all__ = ["BAD_DATA", "Work", "fail", "first_container", "kubeconfig_option", "names_cluster", "namespace_option", "with_client"]
 
 BAD_DATA = 65
 _FAILED = 1
@@ -57,15 +57,22 @@ async def _run(kubeconfig: Path | None, work: Work) -> int:
         client.close()
 
 
-def _client(kubeconfig: Path | None) -> KubeClient:
+def names_cluster(kubeconfig: Path | None) -> list[Path]:
+    """The files that name a cluster; none: the mesh of this machine is meant."""
     if kubeconfig is not None:
-        return connect([kubeconfig])
-    listed = [Path(part) for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part]
+        return [kubeconfig]
+    return [Path(part) for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part]
+
+
+def _client(kubeconfig: Path | None) -> KubeClient:
+    listed = names_cluster(kubeconfig)
     if listed:
         return connect(listed)
     paths = locate(None, os.environ, uid=os.geteuid(), home=Path.home())
     if not paths.api_socket.exists():
-        raise UnreachableError("no mesh runs here: start one with `lateen up`, or name a cluster with --kubeconfig")
+        raise UnreachableError(
+            "no mesh runs here: start one with `lateen up`, name its data folder in $LATEEN_DATA_DIR, or a cluster with --kubeconfig"
+        )
     return KubeClient(Endpoint(unix=str(paths.api_socket)))
 
 

@@ -5,19 +5,53 @@ import os
 from pathlib import Path
 
 import click
+from msgspec import Struct, to_builtins
 
 from lateen.api.kinds import KINDS, KindInfo
-from lateen.cli.access import kubeconfig_option, with_client
+from lateen.cli.access import kubeconfig_option, names_cluster, with_client
 from lateen.cli.tables import print_rows
+from lateen.kube.errors import ApiError
 from lateen.kube.records import JsonObject, section
 from lateen.local.informer import info_of
+from lateen.local.namespaces import POD_RANGE
 from lateen.local.paths import holder, locate
+from lateen.local.status import BOARD, BOARD_NAMESPACE
 from lateen.sources.kubeclient import KubeClient
 
 __all__ = ["status"]
 
-_PODS = info_of("Pod")
+_PODS, _CONFIG_MAP = info_of("Pod"), info_of("ConfigMap")
 _SIDECAR = "istio-proxy"
+_GONE = 404
+_HEADERS = ("NAMESPACE", "POD", "READY", "PROXY", "CONFIGURATION", "RESTARTS", "ADDRESS", "STATE")
+
+
+class PodLine(Struct, frozen=True, kw_only=True):
+    """What is told of a pod. `configuration` is what its proxy holds: synced, stale, rejected, or "" where it is not connected."""
+
+    namespace: str
+    name: str
+    ready: bool
+    done: bool
+    proxy: str
+    configuration: str
+    restarts: int
+    address: str
+    state: str
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """All that is told. `mesh` is empty for a cluster elsewhere."""
+
+    mesh: dict[str, str]
+    published: tuple[str, ...]
+    pods: tuple[PodLine, ...]
+    refused: tuple[tuple[str, str], ...]
+
+    @property
+    def well(self) -> bool:
+        """Everything is ready, and nothing was refused."""
+        return not self.refused and all(pod.ready or pod.done for pod in self.pods)
 
 
 @click.command()
@@ -27,71 +61,105 @@ def status(output: str | None, kubeconfig: Path | None) -> None:
     """What runs, what is published, what Envoy refused. Ends with 1 when something is not ready or was refused."""
 
     async def work(client: KubeClient) -> int:
-        pods = [_pod(one) for one in (await client.list(_PODS)).items]
-        refused = [one for info in KINDS if info.is_istio and info.type is not None for one in await _refused(client, info)]
+        report = await _report(client, local=not names_cluster(kubeconfig))
         if output == "json":
-            click.echo(json.dumps({"mesh": _mesh(), "pods": pods, "refused": refused}, indent=4))
+            click.echo(json.dumps(to_builtins(report), indent=4))
         else:
-            _print(pods, refused)
-        return int(bool(refused) or not all(one["ready"] for one in pods))
+            _print(report)
+        return int(not report.well)
 
     with_client(kubeconfig, work)
 
 
-def _mesh() -> dict[str, str]:
+async def _report(client: KubeClient, *, local: bool) -> Report:
+    board = await _board(client)
+    held = {(str(one["namespace"]), str(one["pod"])): str(one["state"]).lower() for one in _told(board, "proxies")}
+    refused = [one for info in KINDS if info.is_istio and info.type is not None for one in await _refused(client, info)]
+    return Report(
+        mesh=_mesh(board) if local else {},
+        published=tuple(_published(one) for one in _told(board, "published")) if local else (),
+        pods=tuple(_pod(one, held) for one in (await client.list(_PODS)).items),
+        refused=tuple(refused),
+    )
+
+
+async def _board(client: KubeClient) -> JsonObject:
+    """What the mesh tells of itself; empty where Lateen does not run the pods."""
+    try:
+        return section(await client.get(_CONFIG_MAP, BOARD, BOARD_NAMESPACE), "data")
+    except ApiError as error:
+        if error.code == _GONE:
+            return {}
+        raise
+
+
+def _told(board: JsonObject, key: str) -> list[JsonObject]:
+    return _list(json.loads(str(board.get(key, "[]"))))
+
+
+def _published(port: JsonObject) -> str:
+    scheme = "http://" if port.get("http") else ""
+    return f"{scheme}{port.get('address')}:{port.get('port')} leads to {port.get('to')}"
+
+
+def _mesh(board: JsonObject) -> dict[str, str]:
     paths = locate(None, os.environ, uid=os.geteuid(), home=Path.home())
     running = holder(paths)
-    return {"data": str(paths.data), "pid": str(running.pid) if running else "", "started": running.started if running else ""}
+    return {
+        "data": str(paths.data),
+        "pid": str(running.pid) if running else "",
+        "started": running.started if running else "",
+        "podRange": str(json.loads(str(board.get("podRange", '""')))),
+    }
 
 
-def _pod(pod: JsonObject) -> dict[str, object]:
+def _pod(pod: JsonObject, held: dict[tuple[str, str], str]) -> PodLine:
     meta, told = section(pod, "metadata"), section(pod, "status")
+    namespace, name = str(meta.get("namespace")), str(meta.get("name"))
     containers = _list(told.get("containerStatuses"))
     sidecar = next((one for one in containers if one.get("name") == _SIDECAR), None)
     waiting = [f"{one.get('name')}: {reason}" for one in containers if (reason := section(section(one, "state"), "waiting").get("reason"))]
     ready = any(one.get("type") == "Ready" and one.get("status") == "True" for one in _list(told.get("conditions")))
-    return {
-        "namespace": str(meta.get("namespace")),
-        "name": str(meta.get("name")),
-        "ready": ready,
-        "address": str(told.get("podIP", "")),
-        "restarts": sum(int(str(one.get("restartCount", 0))) for one in containers),
-        "sidecar": "none" if sidecar is None else "ready" if sidecar.get("ready") else "not ready",
-        "state": ", ".join(waiting) or ("Running" if ready else str(told.get("phase", "Pending"))),
-    }
+    return PodLine(
+        namespace=namespace,
+        name=name,
+        ready=ready,
+        done=told.get("phase") == "Succeeded",
+        proxy="none" if sidecar is None else "ready" if sidecar.get("ready") else "not ready",
+        configuration=held.get((namespace, name), ""),
+        restarts=sum(int(str(one.get("restartCount", 0))) for one in containers),
+        address=str(told.get("podIP", "")),
+        state=", ".join(waiting) or ("Running" if ready else str(told.get("phase", "Pending"))),
+    )
 
 
-async def _refused(client: KubeClient, info: KindInfo) -> list[dict[str, object]]:
+async def _refused(client: KubeClient, info: KindInfo) -> list[tuple[str, str]]:
     found = []
     for obj in (await client.list(info)).items:
         for condition in _list(section(obj, "status").get("conditions")):
             if condition.get("type") == "Rejected" and condition.get("status") == "True":
                 meta = section(obj, "metadata")
-                found.append({"object": f"{info.kind} {meta.get('namespace')}/{meta.get('name')}", "message": condition.get("message")})
+                found.append((f"{info.kind} {meta.get('namespace')}/{meta.get('name')}", str(condition.get("message"))))
     return found
 
 
-def _print(pods: list[dict[str, object]], refused: list[dict[str, object]]) -> None:
-    mesh = _mesh()
-    if mesh["pid"]:
+def _print(report: Report) -> None:
+    mesh = report.mesh
+    if mesh.get("pid"):
         click.echo(f"Mesh of {mesh['data']}, process {mesh['pid']}, up since {mesh['started']}")
-    rows = [["NAMESPACE", "POD", "READY", "SIDECAR", "RESTARTS", "ADDRESS", "STATE"]]
-    for one in pods:
-        ready = "yes" if one["ready"] else "no"
-        rows.append(
-            [
-                str(one["namespace"]),
-                str(one["name"]),
-                ready,
-                str(one["sidecar"]),
-                str(one["restarts"]),
-                str(one["address"]),
-                str(one["state"]),
-            ]
-        )
+    if mesh.get("podRange") and mesh["podRange"] != str(POD_RANGE):
+        click.echo(f"Pods have addresses of {mesh['podRange']}, because this machine uses {POD_RANGE} itself")
+    for port in report.published:
+        click.echo(port)
+    rows = [list(_HEADERS)]
+    for pod in report.pods:
+        ready = "yes" if pod.ready else "no"
+        said = pod.configuration or "-"
+        rows.append([pod.namespace, pod.name, ready, pod.proxy, said, str(pod.restarts), pod.address, pod.state])
+    click.echo()
     print_rows(rows)
-    for refusal in refused:
-        click.echo(f"\nEnvoy refused {refusal['object']}: {refusal['message']}")
+    for name, message in report.refused:
+        click.echo(f"\nEnvoy refused {name}: {message}")
 
 
 def _list(value: object) -> list[JsonObject]:

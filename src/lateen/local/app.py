@@ -10,16 +10,19 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Mapping
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import uvloop
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lateen.agent.plan import ENVOY
 from lateen.api.decode import Decoded
 from lateen.local.apidoor import API_ADDRESS, load_or_create_door
 from lateen.local.manifests import ManifestError, read_manifests
 from lateen.local.mesh import INGRESS, LocalMesh, MeshPlan
+from lateen.local.namespaces import POD_RANGE, free_range, host_ranges
 from lateen.local.paths import Lock, LockError, Paths, locate
 from lateen.local.preflight import examine
 from lateen.local.publish import Publication, PublishError, open_listeners, parse_publication
@@ -78,9 +81,15 @@ def up(options: UpOptions, on_started: OnStarted) -> int:
 
 
 def _publications(asked: tuple[str, ...]) -> tuple[Publication, ...]:
-    own = tuple(parse_publication(text) for text in asked)
-    targets = {(one.namespace or "default", one.service, one.port) for one in own}
-    return (*(one for one in DEFAULT_PUBLICATIONS if (one.namespace, one.service, one.port) not in targets), *own)
+    usual = {_target(one): one for one in DEFAULT_PUBLICATIONS}
+    own = [parse_publication(text) for text in asked]
+    known = tuple(replace(one, http=_target(one) in usual and usual[_target(one)].http) for one in own)
+    taken = {_target(one) for one in own}
+    return (*(one for target, one in usual.items() if target not in taken), *known)
+
+
+def _target(one: Publication) -> tuple[str, str, int]:
+    return one.namespace or "default", one.service, one.port
 
 
 def _api_listener() -> socket.socket:
@@ -104,11 +113,20 @@ def _plan(
         api_socket=paths.api_socket,
         door=load_or_create_door(paths.data / "api", api_port, SystemClock().now()),
         rules_tool=rules_tool,
+        pod_range=_pod_range(),
         publications=publications,
         images=options.images,
         base=objects[0],
         objects=objects[1],
     )
+
+
+def _pod_range() -> IPv4Network:
+    """Pods' usual addresses, or others where this machine has a network with those."""
+    try:
+        return free_range(POD_RANGE, host_ranges())
+    except ValueError as error:
+        raise UpError(str(error)) from None
 
 
 def _run(plan: MeshPlan, listeners: list[socket.socket], paths: Paths, on_started: OnStarted) -> int:

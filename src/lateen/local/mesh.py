@@ -6,6 +6,7 @@ how it was started, nor print.
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from msgspec import Struct
@@ -21,11 +22,12 @@ from lateen.local.deployments import Controllers
 from lateen.local.images import Images
 from lateen.local.manifests import apply_manifests
 from lateen.local.mounts import View, needed_trees
-from lateen.local.namespaces import NodeNetwork
+from lateen.local.namespaces import POD_RANGE, NodeNetwork
 from lateen.local.node import Node, NodeFolders
 from lateen.local.publish import Publication, Relay
 from lateen.local.sidecars import Sidecars
 from lateen.local.spawner import Spawner
+from lateen.local.status import StatusBoard, described
 from lateen.local.targets import Targets
 from lateen.local.userns import NodeContext
 from lateen.model.mesh import Settings
@@ -54,6 +56,7 @@ class MeshPlan(Struct, frozen=True, kw_only=True):
     api_socket: Path
     door: ApiDoor
     rules_tool: str
+    pod_range: IPv4Network = POD_RANGE
     publications: tuple[Publication, ...] = ()
     images: Mapping[str, tuple[str, ...]] = {}
     base: tuple[Decoded, ...] = ()  # stored where absent
@@ -68,7 +71,7 @@ class LocalMesh:
         self._clock = clock
         self._spawner = Spawner(context.channel)
         view = View(exposed=needed_trees(), hidden=(str(plan.data),))  # keys lie there, and a pod may run as root
-        self._network = NodeNetwork(self._spawner, private=context.private, rules_tool=plan.rules_tool, view=view)
+        self._network = NodeNetwork(self._spawner, private=context.private, rules_tool=plan.rules_tool, view=view, pod_range=plan.pod_range)
         self._folders = NodeFolders(plan.data, context.private)
         self._listeners = context.listeners
         self._backend = _Backend()
@@ -79,6 +82,7 @@ class LocalMesh:
         self._controllers = Controllers(self.client)
         self._targets = Targets(self.client)
         self._relays: list[Relay] = []
+        self._board = StatusBoard(self.client, self._status, clock)
         self.plane: ControlPlane | None = None
 
     async def start(self) -> None:
@@ -95,6 +99,7 @@ class LocalMesh:
         self._backend.node = node
         await asyncio.gather(self._controllers.start(), node.start(), self.plane.start(), self._targets.start())
         await self._publish()
+        self._board.start()
 
     def _control_plane(self, gateway: str) -> tuple[ControlPlane, Sidecars]:
         settings = Settings()
@@ -113,6 +118,7 @@ class LocalMesh:
 
     async def stop(self, grace: float = 2.0) -> None:
         """End in the opposite order; what is stored stays. The kernel removes the rest with this process."""
+        await self._board.stop()
         for relay in self._relays:
             await relay.stop()
         await self._targets.stop()
@@ -130,6 +136,10 @@ class LocalMesh:
     def ingress(self) -> tuple[str, int] | None:
         """Where the ingress gateway takes plaintext HTTP now; None while no pod of it is ready."""
         return self._targets.find(INGRESS)
+
+    def _status(self) -> dict[str, str]:
+        proxies = self.plane.proxies() if self.plane is not None else ()
+        return described(self._plan.publications, str(self._network.pod_range), proxies)
 
     def _labels(self, namespace: str) -> Mapping[str, str]:
         stored = self._live.store.get(Ref("namespaces", "", namespace))
