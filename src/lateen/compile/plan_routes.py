@@ -22,6 +22,7 @@ from lateen.util.hosts import is_wildcard, matches, more_specific_first
 
 __all__ = ["HostKey", "RouteHead", "catch_all", "head_of", "plan_host", "plan_table"]
 
+_ANY = "*"
 _HTTP_PORT = 80
 _BAD_GATEWAY = 502
 
@@ -32,7 +33,7 @@ class HostKey(NamedTuple):
     port: int
     host: str
     service_namespace: str  # "" where no service has the host
-    routes: tuple[Key, ...]  # the VirtualService, if any
+    routes: tuple[Key, ...]  # VirtualServices in order: the first with rules for this place counts
     namespace: str  # of the clients, where short names or rules tell it apart; else ""
     selectors: tuple[Selector, ...] = ()  # of the clients, as far as the rules look at them
     dropped: tuple[str, ...] = ()  # domains that an earlier host of the configuration has
@@ -50,6 +51,7 @@ class RouteHead(Struct, frozen=True, kw_only=True):
     http: bool
     selectors: tuple[Selector, ...]  # source labels that rules ask for
     by_namespace: bool  # rules ask for the source namespace
+    always: bool  # some rule applies everywhere
 
 
 def head_of(routes: VirtualRoutes) -> RouteHead:
@@ -66,6 +68,7 @@ def head_of(routes: VirtualRoutes) -> RouteHead:
         http=bool(routes.http),
         selectors=tuple(sorted(selectors)),
         by_namespace=any(match.source_namespace for match in blocks),
+        always=any(not rule.match for rule in routes.http),
     )
 
 
@@ -82,41 +85,51 @@ def plan_table(
     """The hosts of the configuration of `port`: `services` are those with HTTP on it, `heads` all visible ones, oldest first."""
     by_host = {service.hostname: service for service in sorted(services, key=lambda s: s.key)}
     chosen = _choose(by_host, tuple(heads))
-    keys = [_host_key(port, by_host[host], chosen.get(host), namespace, selectors, alone=alone) for host in sorted(by_host)]
+    keys = [_host_key(port, by_host[host], chosen.get(host, ()), namespace, selectors, alone=alone) for host in sorted(by_host)]
     if not alone:
-        keys += [_unknown_key(port, host, head, namespace, selectors) for host, head in _unknown_hosts(port, by_host, heads)]
+        keys += [_unknown_key(port, host, found, namespace, selectors) for host, found in _unknown_hosts(port, by_host, heads)]
     with_rules_first = sorted(keys, key=lambda key: (not key.routes, more_specific_first(key.host)))
     return _without_duplicates(with_rules_first, by_host, namespace, domain)
 
 
-def _choose(services: Mapping[str, Service], heads: tuple[RouteHead, ...]) -> dict[str, RouteHead]:
-    """For each host the VirtualService that speaks of it: the most specific of its hosts wins, then the oldest."""
-    chosen: dict[str, RouteHead] = {}
-    exact: dict[str, RouteHead] = {}
+def _choose(services: Mapping[str, Service], heads: tuple[RouteHead, ...]) -> dict[str, tuple[RouteHead, ...]]:
+    """For each host the VirtualServices that speak of it: all that name it, oldest first, else the most specific wildcard."""
+    chosen: dict[str, tuple[RouteHead, ...]] = {}
+    exact: dict[str, list[RouteHead]] = {}
     wild: list[tuple[str, RouteHead]] = []
     for head in heads:
         for host in head.hosts:
             if is_wildcard(host):
                 wild.append((host, head))
             else:
-                exact.setdefault(host, head)
+                exact.setdefault(host, []).append(head)
     wild.sort(key=lambda item: more_specific_first(item[0]))
     for name in services:
-        found = exact.get(name) or next((head for host, head in wild if matches(host, name)), None)
-        if found is not None:
-            chosen[name] = found
+        found = exact.get(name) or [head for host, head in wild if matches(host, name)][:1]
+        if found:
+            chosen[name] = _needed(found)
     return chosen
 
 
-def _unknown_hosts(port: int, services: Mapping[str, Service], heads: Iterable[RouteHead]) -> list[tuple[str, RouteHead]]:
-    """Hosts that no service has: beside the services that their VirtualService also names, and on HTTP's own port."""
-    found: dict[str, RouteHead] = {}
+def _needed(heads: Iterable[RouteHead]) -> tuple[RouteHead, ...]:
+    """Up to the first that has a rule for every place."""
+    needed: list[RouteHead] = []
     for head in heads:
-        unknown = [host for host in head.hosts if not _known(host, services)]
+        needed.append(head)
+        if head.always:
+            break
+    return tuple(needed)
+
+
+def _unknown_hosts(port: int, services: Mapping[str, Service], heads: Iterable[RouteHead]) -> list[tuple[str, tuple[RouteHead, ...]]]:
+    """Hosts that no service has: beside the services that their VirtualService also names, and on HTTP's own port."""
+    found: dict[str, list[RouteHead]] = {}
+    for head in heads:
+        unknown = [host for host in head.hosts if host != _ANY and not _known(host, services)]
         if port == _HTTP_PORT or len(unknown) < len(head.hosts):
             for host in unknown:
-                found.setdefault(host, head)
-    return sorted(found.items())
+                found.setdefault(host, []).append(head)
+    return [(host, _needed(found[host])) for host in sorted(found)]
 
 
 def _known(host: str, services: Mapping[str, Service]) -> bool:
@@ -124,27 +137,28 @@ def _known(host: str, services: Mapping[str, Service]) -> bool:
 
 
 def _host_key(
-    port: int, service: Service, head: RouteHead | None, namespace: str, selectors: tuple[Selector, ...], *, alone: bool
+    port: int, service: Service, heads: tuple[RouteHead, ...], namespace: str, selectors: tuple[Selector, ...], *, alone: bool
 ) -> HostKey:
-    near = namespace if namespace == service.namespace or (head is not None and head.by_namespace) else ""
+    near = namespace if namespace == service.namespace or any(head.by_namespace for head in heads) else ""
     return HostKey(
         port=port,
         host=service.hostname,
         service_namespace=service.namespace,
-        routes=(head.key,) if head is not None else (),
+        routes=tuple(head.key for head in heads),
         namespace=near,
-        selectors=_relevant(head, selectors),
+        selectors=_relevant(heads, selectors),
         alone=alone,
     )
 
 
-def _unknown_key(port: int, host: str, head: RouteHead, namespace: str, selectors: tuple[Selector, ...]) -> HostKey:
-    near = namespace if head.by_namespace else ""
-    return HostKey(port, host, "", (head.key,), near, _relevant(head, selectors))
+def _unknown_key(port: int, host: str, heads: tuple[RouteHead, ...], namespace: str, selectors: tuple[Selector, ...]) -> HostKey:
+    near = namespace if any(head.by_namespace for head in heads) else ""
+    return HostKey(port, host, "", tuple(head.key for head in heads), near, _relevant(heads, selectors))
 
 
-def _relevant(head: RouteHead | None, selectors: tuple[Selector, ...]) -> tuple[Selector, ...]:
-    return tuple(s for s in head.selectors if s in selectors) if head is not None else ()
+def _relevant(heads: tuple[RouteHead, ...], selectors: tuple[Selector, ...]) -> tuple[Selector, ...]:
+    asked = {selector for head in heads for selector in head.selectors}
+    return tuple(selector for selector in selectors if selector in asked)
 
 
 def _without_duplicates(keys: Iterable[HostKey], services: Mapping[str, Service], namespace: str, domain: str) -> tuple[HostKey, ...]:
@@ -162,11 +176,12 @@ def _without_duplicates(keys: Iterable[HostKey], services: Mapping[str, Service]
 
 
 def plan_host(
-    key: HostKey, service: Service | None, routes: VirtualRoutes | None, lookup: Lookup, *, domain: str
+    key: HostKey, service: Service | None, routes: Iterable[VirtualRoutes], lookup: Lookup, *, domain: str
 ) -> VirtualHostPlan | None:
-    """The virtual host of `key`; None when no service has the host and the rules of its VirtualService leave nothing here."""
+    """The virtual host of `key`; None when no service has the host and the rules of its VirtualServices leave nothing here."""
     place = Place(port=key.port, namespace=key.namespace, selectors=key.selectors)
-    plans = plan_rules(routes, place, lookup) if routes is not None else ()
+    planned = ((plan_rules(one, place, lookup), one.owners) for one in routes)
+    plans, owners = next((found for found in planned if found[0]), ((), ()))
     if not plans:
         if service is None:
             return None
@@ -176,7 +191,7 @@ def plan_host(
         name=f"{key.host}:{key.port}",
         domains=_domains(key, service, domain),
         routes=plans,
-        owners=routes.owners if routes is not None else (),
+        owners=owners,
     )
 
 

@@ -72,7 +72,8 @@ class Routes:
     def _host(self, read: Read, pair: ClientHost, _none: None) -> tuple[VirtualHostPlan | None, Problems]:
         client, key = pair
         service = self._clusters.service_of(read, client, ServiceKey(key.service_namespace, key.host)) if key.service_namespace else None
-        routes = read.get(self._base.virtual_services, key.routes[0]) if key.routes else None
+        found = (read.get(self._base.virtual_services, one) for one in key.routes)
+        routes = [one for one in found if one is not None]
         lookup = self.lookup(read, client, key.port)
         return plan_host(key, service, routes, lookup, domain=self._base.settings.domain or "cluster.local"), ()
 
