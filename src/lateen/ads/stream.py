@@ -6,6 +6,8 @@ its endpoints again without asking, so they are sent again. Of a refused push no
 sent again with the next change. Delta and state-of-the-world clients run on the same code. Must not do I/O or wait.
 """
 
+import msgspec
+
 from lateen.ads.messages import CDS, EDS, LDS, ORDER, RDS, Nack, Push, Request
 from lateen.ads.nack import Taken, blame
 from lateen.ads.subscription import Subscription
@@ -46,12 +48,20 @@ class Stream:
 
     def _note(self, push: Push, error: str | None) -> None:
         if error is None:
-            self.nacks.pop(push.type_url, None)
+            self._clear(push)
             self._taken.note(push)
         else:
             self.nacks[push.type_url] = nack = blame(push, error, self._taken)
             if len(nack.frames) > 1:
                 self._doubtful[push.type_url] = frozenset(frame.name for frame in nack.frames)
+
+    def _clear(self, push: Push) -> None:
+        """The client has taken `push`: a refusal stands for the resources that it did not bring anew."""
+        nack = self.nacks.pop(push.type_url, None)
+        answered = {*push.removed, *(frame.name for frame in push.frames)}
+        left = () if nack is None or push.full else tuple(frame for frame in nack.frames if frame.name not in answered)
+        if nack is not None and left:
+            self.nacks[push.type_url] = msgspec.structs.replace(nack, frames=left)
 
     def on_snapshot(self, snapshot: Snapshot) -> tuple[Push, ...]:
         """The proxy's complete configuration is now `snapshot`."""

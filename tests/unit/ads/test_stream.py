@@ -126,6 +126,19 @@ def test_a_refusal_that_names_nothing_blames_the_whole_push() -> None:
     assert [f.name for f in stream.nacks[RDS].frames] == ["80", "90"]
 
 
+def test_a_refusal_stands_while_other_resources_change() -> None:
+    """What the client takes later says nothing about what it refused, until that comes again or goes."""
+    stream = connected(snapshot(lds=("good", "bad")))
+    (push,) = stream.on_snapshot(snapshot(lds=("good", "bad@2")))
+    stream.on_request(Request(type_url=LDS, nonce=push.nonce, error="listener bad: no such filter"))
+    (other,) = stream.on_snapshot(snapshot(lds=("good@2", "bad@2")))
+    stream.on_request(ack(other))
+    assert [f.name for f in stream.nacks[LDS].frames] == ["bad"]
+    (removal,) = stream.on_snapshot(snapshot(lds=("good@2",)))
+    stream.on_request(ack(removal))
+    assert stream.nacks == {}
+
+
 def test_what_was_refused_together_is_sent_again_together() -> None:
     """Envoy stops at the first bad resource of a push: the others come again with the next change, as it may not have taken them."""
     stream = connected(snapshot(rds=("80", "90")))
