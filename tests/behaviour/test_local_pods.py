@@ -55,7 +55,7 @@ def test_crashing_program_is_restarted_at_once_and_then_waits(local: Mesh) -> No
     assert status["state"]["waiting"]["message"].startswith("back-off 10s restarting failed container=main pod=crash_default")
     assert local.logs("crash", "main").count("run\n") == 2
     assert local.pod("crash")["status"]["phase"] == "Running"
-    assert "BackOff" in [reason for reason, _ in local.events("crash")]
+    until(lambda: "BackOff" in [reason for reason, _ in local.events("crash")], "the event")
 
 
 @pytest.mark.parametrize(("code", "policy", "phase"), [(0, "Never", "Succeeded"), (4, "Never", "Failed"), (0, "OnFailure", "Succeeded")])
@@ -105,9 +105,8 @@ def test_failed_liveness_probe_restarts_the_program(local: Mesh) -> None:
     probe = "livenessProbe: {httpGet: {path: /, port: 9}, periodSeconds: 1, failureThreshold: 2}"
     local.apply(pod("dead", "sleep 1000", more=probe))
     until(lambda: local.container("dead", "main").get("restartCount", 0) >= 1, "a restart")
-    told = local.events("dead")
-    assert any(reason == "Unhealthy" and message.startswith("Liveness probe failed") for reason, message in told)
-    assert ("Killing", "Container main failed liveness probe, will be restarted") in told
+    until(lambda: ("Killing", "Container main failed liveness probe, will be restarted") in local.events("dead"), "the event")
+    assert any(reason == "Unhealthy" and message.startswith("Liveness probe failed") for reason, message in local.events("dead"))
 
 
 def test_program_gets_its_grace_period(local: Mesh) -> None:

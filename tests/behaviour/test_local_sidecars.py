@@ -82,7 +82,7 @@ def test_crashed_envoy_is_restarted_beside_its_program(local: Mesh) -> None:
     until(back, "Envoy's return")
     assert local.container("client", "istio-proxy")["lastState"]["terminated"]["exitCode"] == 137
     assert local.container("client", "main") == before
-    assert any(reason == "BackOff" and "SIGKILL" in message for reason, message in local.events("client"))
+    until(lambda: any(reason == "BackOff" and "SIGKILL" in message for reason, message in local.events("client")), "the event")
     until(lambda: call(local) == "200", "calls")
 
 

@@ -191,6 +191,7 @@ class ContainerRunner:
         except SpawnError as error:
             self._record("Warning", "Failed", f"Error: {error}")
             self.log.say(f"lateen: {error}")
+            self.log.close()
             return Ended(code=_START_ERROR, reason="StartError", message=str(error), started=started, finished=self._clock.now())
         finally:
             os.close(writer)
@@ -207,7 +208,7 @@ class ContainerRunner:
             self.process = None
             await tasks.cancel_all(probes)
             process.end_rest()
-            self.log.drain()
+            self.log.close()
         shown = code if code >= 0 else 128 - code
         return Ended(code=shown, reason="Completed" if shown == 0 else "Error", started=started, finished=self._clock.now())
 

@@ -218,6 +218,26 @@ def test_container_waits_for_what_it_needs(tmp_path: Path) -> None:
     run(case)
 
 
+def test_follower_of_the_log_hears_the_end(tmp_path: Path) -> None:
+    """Whoever follows a container's log is let go when the container has ended."""
+
+    async def case() -> None:
+        one = Case(tmp_path, Pod(None), restart="Never")
+        running = asyncio.get_running_loop().create_task(one.runner.run())
+        while not one.runner.running:  # noqa: ASYNC110  (the state has no event of its own)
+            await asyncio.sleep(0)
+        following = asyncio.get_running_loop().create_task(read(one.log))
+        await asyncio.sleep(0)
+        await one.runner.stop(1.0)
+        assert await running == 143
+        assert await following == b"said\n"
+
+    async def read(log: ContainerLog) -> bytes:
+        return b"".join([chunk async for chunk in log.read(follow=True, tail=None)])
+
+    run(case)
+
+
 def test_stop_ends_a_container_in_its_backoff(tmp_path: Path) -> None:
     """A container that waits for its next start is stopped at once, with the state of its last run."""
 
