@@ -72,6 +72,7 @@ def _server(gateway: Gateway, server: Server) -> MergedServer | None:
         gateway=f"{meta.namespace}/{meta.name}",
         number=server.port.number,
         port_name=server.port.name,
+        name=server.name,
         protocol=_PROTOCOLS.get(server.port.protocol.upper(), Protocol.TCP),
         hosts=tuple(_host(host, meta.namespace) for host in server.hosts),
         tls=server.tls,

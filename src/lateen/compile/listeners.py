@@ -126,11 +126,13 @@ class Listeners:
     def _context(self, read: Read, scope: GatewayScope, routes: tuple[VirtualRoutes, ...]) -> GatewayContext:
         mesh = mesh_of(read, self._base.mesh)
         topology = mesh.default_config.gateway_topology
+        forwarded = topology.forward_client_cert_details if topology is not None else "UNDEFINED"
         return GatewayContext(
             routes=routes,
             place=lambda server: _place(server, scope),
             cluster=self._cluster(read, scope.client, at_port=False),
             trusted_proxies=topology.num_trusted_proxies if topology is not None else 0,
+            client_certificates=forwarded if forwarded != "UNDEFINED" else "SANITIZE_SET",
             access_logs=mesh_access_logs(mesh),
         )
 
@@ -160,7 +162,7 @@ def _place(server: MergedServer, scope: GatewayScope) -> Place:
         port=server.number,
         gateways=frozenset({server.gateway}),
         namespace=scope.client.namespace,
-        tls=server.terminates_tls,
+        tls=server.tls is not None,
     )
 
 

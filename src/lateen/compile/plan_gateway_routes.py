@@ -60,8 +60,8 @@ def _redirect(hosts: dict[str, VirtualHostPlan], server: MergedServer) -> None:
 
 
 def _last_things_last(routes: tuple[RoutePlan, ...]) -> tuple[RoutePlan, ...]:
-    """What takes every request hides whatever follows, so it goes to the end; the first of several counts."""
-    return (*(route for route in routes if not route.match.takes_all), *[route for route in routes if route.match.takes_all][:1])
+    """What takes every request hides whatever follows, so it goes to the end."""
+    return tuple(sorted(routes, key=lambda route: route.match.takes_all))
 
 
 def _collapsed(hosts: Iterable[VirtualHostPlan]) -> tuple[VirtualHostPlan, ...]:

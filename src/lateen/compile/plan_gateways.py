@@ -15,6 +15,7 @@ from lateen.model.listenerplan import (
     AccessLogPlan,
     ChainMatch,
     ChainPlan,
+    ClientCertificates,
     CredentialTls,
     HttpPlan,
     InspectorPlan,
@@ -34,6 +35,7 @@ class GatewayContext(Struct, frozen=True, kw_only=True):
     place: Callable[[MergedServer], Place]
     cluster: Callable[[Destination, int], str]
     trusted_proxies: int = 0
+    client_certificates: ClientCertificates = "SANITIZE_SET"
     access_logs: tuple[AccessLogPlan, ...] = ()
 
 
@@ -43,12 +45,11 @@ def plan_gateway_listener(port: GatewayPort, context: GatewayContext) -> Listene
     name = f"{address}_{port.listen}"
     chains: list[ChainPlan] = []
     if port.servers[0].protocol.is_http:
-        chains.append(_http_chain(name, gateway_route(port.listen, port.bind), None, None, context))
+        chains.append(_http_chain(f"outbound_{name}", gateway_route(port.listen, port.bind), None, None, context))
     else:
         for server in port.servers:
             chains += _server_chains(name, port, server, context)
-        chains = list({chain.match: chain for chain in reversed(chains)}.values())[::-1]  # of equal matches the first counts
-        chains.sort(key=lambda chain: not isinstance(chain.application, HttpPlan))
+        chains = _without_overlap(sorted(chains, key=lambda chain: not isinstance(chain.application, HttpPlan)))
     if not chains:
         return None
     named = any((chain.match is not None and chain.match.server_names) or chain.tls is not None for chain in chains)
@@ -64,12 +65,24 @@ def plan_gateway_listener(port: GatewayPort, context: GatewayContext) -> Listene
     )
 
 
+def _without_overlap(chains: Iterable[ChainPlan]) -> list[ChainPlan]:
+    """Envoy refuses a server name that two chains have: the first chain that has it counts, a later one is left out."""
+    taken: set[str] = set()
+    kept = []
+    for chain in chains:
+        names = (chain.match.server_names if chain.match is not None else ()) or (_ANY,)
+        if taken.isdisjoint(names):
+            kept.append(chain)
+            taken.update(names)
+    return kept
+
+
 def _server_chains(name: str, port: GatewayPort, server: MergedServer, context: GatewayContext) -> Iterable[ChainPlan]:
     tls = server_tls(server.tls) if server.terminates_tls and server.tls is not None else None
     if server.protocol.value == "HTTPS" and tls is not None:
         place, gateway = server.gateway.split("/")
         route = gateway_tls_route(server.number, server.port_name, gateway, place, port.bind)
-        return [_http_chain(name, route, _sni(_hosts(server)), tls, context)]
+        return [_http_chain(server.name or f"outbound_{name}", route, _sni(_hosts(server)), tls, context)]
     targets = [target for routes, hosts in bound_routes(server, context.routes) for target in _targets(server, routes, hosts, context)]
     return [_tcp_chain(server, target, tls, context) for target in targets]
 
@@ -83,16 +96,16 @@ def _targets(server: MergedServer, routes: VirtualRoutes, hosts: tuple[str, ...]
 
 def _tcp_chain(server: MergedServer, target: L4Target, tls: CredentialTls | None, context: GatewayContext) -> ChainPlan:
     names = target.server_names or (_hosts(server) if tls is not None else ())
-    match = _sni(names, target.prefixes)
-    return ChainPlan(match=match, tls=tls, application=tcp_plan(target, context.access_logs), connect_timeout=True)
+    return ChainPlan(match=_sni(names), tls=tls, application=tcp_plan(target, context.access_logs), connect_timeout=True)
 
 
-def _http_chain(name: str, route: str, match: ChainMatch | None, tls: CredentialTls | None, context: GatewayContext) -> ChainPlan:
+def _http_chain(statistics: str, route: str, match: ChainMatch | None, tls: CredentialTls | None, context: GatewayContext) -> ChainPlan:
     http = HttpPlan(
         role="gateway",
-        stat_prefix=f"outbound_{name};",
+        stat_prefix=f"{statistics};",
         route_name=route,
         trusted_proxies=context.trusted_proxies,
+        client_certificates=context.client_certificates,
         access_logs=context.access_logs,
     )
     return ChainPlan(match=match, tls=tls, application=http, connect_timeout=True)
@@ -102,7 +115,6 @@ def _hosts(server: MergedServer) -> tuple[str, ...]:
     return tuple(dict.fromkeys(host.host for host in server.hosts))
 
 
-def _sni(names: tuple[str, ...], prefixes: tuple[str, ...] = ()) -> ChainMatch | None:
-    """Connections for these names; the name `*` takes all."""
-    wanted = () if _ANY in names else names
-    return ChainMatch(server_names=wanted, prefixes=prefixes) if wanted or prefixes else None
+def _sni(names: tuple[str, ...]) -> ChainMatch | None:
+    """Connections for these names; the name `*` takes all. Where they go says nothing: the gateway is where they go."""
+    return ChainMatch(server_names=names) if names and _ANY not in names else None

@@ -22,6 +22,7 @@ class MergedServer(Struct, frozen=True, kw_only=True):
     gateway: str
     number: int  # the server's port; `GatewayPort.listen` is the one listened on
     port_name: str
+    name: str = ""
     protocol: Protocol
     hosts: tuple[ServerHost, ...]
     tls: ServerTLSSettings | None = None

@@ -13,6 +13,7 @@ __all__ = [
     "AccessLogPlan",
     "ChainMatch",
     "ChainPlan",
+    "ClientCertificates",
     "CredentialTls",
     "HttpPlan",
     "InboundRoutes",
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 Role = Literal["inbound", "outbound", "gateway"]
+ClientCertificates = Literal["SANITIZE", "FORWARD_ONLY", "APPEND_FORWARD", "SANITIZE_SET", "ALWAYS_FORWARD_ONLY"]
 
 
 class AccessLogPlan(Struct, frozen=True):
@@ -81,6 +83,7 @@ class HttpPlan(Struct, frozen=True, kw_only=True):
     route_name: str
     inbound: InboundRoutes | None = None
     trusted_proxies: int = 0  # gateways: xff_num_trusted_hops
+    client_certificates: ClientCertificates = "SANITIZE_SET"  # gateways: what of a client's certificate is told in a header
     access_logs: tuple[AccessLogPlan, ...] = ()
 
 

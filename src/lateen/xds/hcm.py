@@ -63,13 +63,14 @@ def _set_role(hcm: pb.HttpConnectionManager, plan: HttpPlan) -> None:
     if plan.role == "outbound":
         return
     hcm.server_name = "istio-envoy"
-    details = hcm.set_current_client_cert_details
-    details.subject.value, details.dns, details.uri = True, True, True
+    told = "APPEND_FORWARD" if plan.role == "inbound" else plan.client_certificates
+    hcm.forward_client_cert_details = pb.HttpConnectionManager.ForwardClientCertDetails.Value(told)
+    if told in ("APPEND_FORWARD", "SANITIZE_SET"):
+        details = hcm.set_current_client_cert_details
+        details.subject.value, details.dns, details.uri = True, True, True
+        details.cert = plan.role == "gateway"
     if plan.role == "inbound":
-        hcm.forward_client_cert_details = pb.HttpConnectionManager.APPEND_FORWARD
         return
-    hcm.forward_client_cert_details = pb.HttpConnectionManager.SANITIZE_SET
-    details.cert = True
     hcm.xff_num_trusted_hops = plan.trusted_proxies
     hcm.http_protocol_options.SetInParent()
 
