@@ -70,7 +70,7 @@ class Kubelet:
             while not await seen():
                 if working:
                     await self.step()
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(0)
 
 
 def run(folder: Path, work: Callable[[Kubelet], Awaitable[None]]) -> None:
