@@ -21,6 +21,7 @@ pytestmark = pytest.mark.copied_from("istio/istio", "recorded over ADS", "86c9f0
 
 _KINDS = ("clusters", "endpoints", "listeners", "routes")
 _ACCEPTED = read_accepted(tomllib.loads((Path(__file__).parent / "accepted_differences.toml").read_text())["accepted"])
+_SCENARIOS = 17
 _NAMES = {"endpoints": "cluster_name"}
 
 
@@ -75,6 +76,8 @@ def test_configuration(cases_dir: Path, scenario: str, proxy: str, kind: str) ->
 def test_accepted_difference_is_needed(cases_dir: Path, accepted: Accepted) -> None:
     """An entry that matches nothing that istiod sent is removed from the list."""
     folder = cases_dir / "istiod-xds"
+    if len(list(folder.glob("*/proxies.json"))) < _SCENARIOS:
+        pytest.skip(f"{folder} does not hold all {_SCENARIOS} scenarios")
     used: set[str] = set()
     for file in sorted(folder.glob("*/*.json")):
         if file.stem != "proxies" and accepted.id not in used:
