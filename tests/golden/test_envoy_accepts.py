@@ -12,6 +12,7 @@ from envoy.config.core.v3 import base_pb2
 from google.protobuf import json_format
 
 from lateen.model.frame import Snapshot
+from lateen.model.scope import Proxy
 from lateen.serve.node import proxy_from_node
 from lateen.testing.envoy import AcceptingEnvoy
 from lateen.testing.golden import cases_in, compile_case
@@ -22,6 +23,23 @@ pytestmark = [pytest.mark.envoy, pytest.mark.netns, pytest.mark.slow, pytest.mar
 
 
 Named = dict[str, Snapshot]
+
+_SIDECAR = Proxy(
+    id="sidecar",
+    kind="sidecar",
+    namespace="default",
+    name="productpage-v1-0",
+    addresses=("10.20.0.1",),
+    labels=(("app", "productpage"), ("version", "v1")),
+)
+_GATEWAY = Proxy(
+    id="gateway",
+    kind="router",
+    namespace="istio-system",
+    name="istio-ingressgateway-v1-0",
+    addresses=("10.20.0.17",),
+    labels=(("app", "istio-ingressgateway"), ("istio", "ingressgateway")),
+)
 
 
 def refusals(*groups: Named) -> dict[str, tuple[str, ...]]:
@@ -73,6 +91,23 @@ def test_envoy_accepts_what_recorded_proxies_are_sent(shared_cases: Path) -> Non
             node = json_format.ParseDict(recorded_proxy_node(entry), base_pb2.Node())
             proxy = proxy_from_node(node)
             named[f"{proxies.parent.name}/{name}"] = proxy.kind, world.snapshot(proxy)
+    assert refusals(*split(named)) == {}
+
+
+def test_envoy_accepts_what_samples_and_simulated_cases_lead_to(shared_cases: Path) -> None:
+    """No refusal by a sidecar or a gateway of the recorded world to which Istio's samples, or the objects of a simulated case, are added."""
+    services = yaml.safe_load((shared_cases / "istiod-xds" / "world.yaml").read_text())["services"]
+    texts = {file: file.read_text() for file in sorted((shared_cases / "samples").rglob("*.yaml"))}
+    for file in sorted((shared_cases / "simulation").glob("*/*.yaml")):
+        case = yaml.safe_load(file.read_text())
+        texts[file] = f"{case['config'] or ''}\n---\n{case.get('kubeConfig') or ''}"
+    named: dict[str, tuple[str, Snapshot]] = {}
+    for file, text in texts.items():
+        world = MemoryWorld()
+        world.put_all(world_objects(services))
+        world.load(text)
+        for proxy in (_SIDECAR, _GATEWAY):
+            named[f"{file.relative_to(shared_cases)} {proxy.kind}"] = proxy.kind, world.snapshot(proxy)
     assert refusals(*split(named)) == {}
 
 
