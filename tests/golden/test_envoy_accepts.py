@@ -95,7 +95,7 @@ def test_envoy_accepts_what_recorded_proxies_are_sent(shared_cases: Path) -> Non
 
 
 def test_envoy_accepts_what_samples_and_simulated_cases_lead_to(shared_cases: Path) -> None:
-    """No refusal by a sidecar or a gateway of the recorded world to which Istio's samples, or the objects of a simulated case, are added."""
+    """No refusal by a sidecar or a gateway of the recorded world with a sample, or the objects of a simulated case, added."""
     services = yaml.safe_load((shared_cases / "istiod-xds" / "world.yaml").read_text())["services"]
     texts = {file: file.read_text() for file in sorted((shared_cases / "samples").rglob("*.yaml"))}
     for file in sorted((shared_cases / "simulation").glob("*/*.yaml")):
