@@ -44,28 +44,22 @@ def networking(samples: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def mesh(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
-    """A running mesh with the samples as they are."""
-    skip_where_impossible()
-    running = Mesh(tmp_path_factory.mktemp("mesh"))
-    try:
-        running.up(MANIFESTS / "demo-namespace.yaml", *(samples / name for name in SAMPLES), PLAIN)
-        yield running
-    finally:
-        running.down()
-
-
-@pytest.fixture
 def possible() -> None:
-    """For tests that start meshes of their own."""
-    skip_where_impossible()
-
-
-def skip_where_impossible() -> None:
-    """A mesh needs what `lateen up` needs; where it is missing the reason is preflight's own sentence."""
+    """A mesh needs what `lateen up` needs; where it is missing the test is skipped with preflight's own sentence."""
     code = (
         "import sys; from pathlib import Path; from lateen.local.preflight import examine; print(*examine(Path(sys.executable)).problems)"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True).stdout.strip()
     if said:
         pytest.skip(said)
+
+
+@pytest.fixture(scope="session")
+def mesh(possible: None, samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    """A running mesh with the samples as they are."""
+    running = Mesh(tmp_path_factory.mktemp("mesh"))
+    try:
+        running.up(MANIFESTS / "demo-namespace.yaml", *(samples / name for name in SAMPLES), PLAIN)
+        yield running
+    finally:
+        running.down()

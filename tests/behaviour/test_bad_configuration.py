@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from lateen.samples.demo import DEMO
 from lateen.testing.mesh import Mesh
 from lateen.testing.waiting import wait_until
 
@@ -103,6 +104,23 @@ def test_a_good_rule_applied_beside_a_bad_one_acts(mesh: Mesh) -> None:
         wait_until(lambda: mesh.call("/api/v1/products/0/ratings").status == 503, seconds=10, what="the good rule acts", every=0.2)
         said = wait_until(lambda: len(found := refusals(mesh)) == 1 and found, seconds=10, what="one object is told", every=0.2)
         assert "VirtualService default/reviews" in said[0]
+
+
+def test_a_refused_object_does_not_keep_a_mesh_from_starting(possible: None, networking: Path, tmp_path: Path) -> None:
+    """A mesh that has the rule from its start serves the page all the same, before and after a restart, and tells the one object."""
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(REFUSED)
+    own = Mesh(tmp_path / "data")
+    try:
+        own.up(*DEMO, networking / "destination-rule-all.yaml", networking / "virtual-service-all-v1.yaml", bad)
+        for _ in range(2):
+            wait_until(lambda: own.call("/productpage").status == 200, seconds=20, what="the page answers")
+            said = wait_until(lambda: len(found := refusals(own)) == 1 and found, seconds=20, what="one object is told", every=0.2)
+            assert "VirtualService default/reviews" in said[0]
+            own.must("down")
+            own.up()
+    finally:
+        own.down()
 
 
 @pytest.mark.parametrize(
