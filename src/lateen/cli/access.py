@@ -45,6 +45,10 @@ def with_client(kubeconfig: Path | None, work: Work) -> None:
         sys.exit(asyncio.run(_run(kubeconfig, work)))
     except (ApiError, KubeconfigError, UnreachableError, LockError) as error:
         fail(f"lateen: {error}")
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        fail(f"lateen: {error.filename or 'input or output'}: {error.strerror}")
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -69,6 +73,7 @@ def _client(kubeconfig: Path | None) -> KubeClient:
     if listed:
         return connect(listed)
     paths = locate(None, os.environ, uid=os.geteuid(), home=Path.home())
+    paths.trust()
     if not paths.api_socket.exists():
         raise UnreachableError(
             "no mesh runs here: start one with `lateen up`, name its data folder in $LATEEN_DATA_DIR, or a cluster with --kubeconfig"

@@ -42,7 +42,7 @@ def apply(files: tuple[str, ...], namespace: str, kubeconfig: Path | None) -> No
                 click.echo(f"{target} {await _apply(client, target)}")
             except ApiError as error:
                 refused = True
-                click.echo(f"{target}: {error}", err=True)
+                click.echo(f"{target.place}: {target}: {error}", err=True)
         return BAD_DATA if bad else int(refused)
 
     with_client(kubeconfig, work)

@@ -61,8 +61,14 @@ def _log_file(data_dir: str | None) -> Path:
     except LockError as error:
         click.echo(f"lateen: {error}", err=True)
         sys.exit(1)
-    paths.logs.mkdir(mode=0o700, exist_ok=True)
-    return paths.logs / "mesh.log"
+    log = paths.logs / "mesh.log"
+    try:
+        paths.logs.mkdir(mode=0o700, exist_ok=True)
+        log.touch(mode=0o600)
+    except OSError as error:
+        click.echo(f"lateen: {log} cannot be written: {error.strerror}. Mend the folder, or name another with --data-dir.", err=True)
+        sys.exit(1)
+    return log
 
 
 def _print_to(log: Path) -> None:

@@ -31,8 +31,8 @@ def down(data_dir: str | None, *, purge: bool) -> None:
             fail(f"lateen: the mesh of {paths.data} does not end; see its log in {paths.logs}")
     except LockError as error:
         fail(f"lateen: {error}")
-    except PermissionError:
-        fail("lateen: the mesh belongs to another user")
+    except PermissionError as error:
+        fail(f"lateen: {error.filename or 'the mesh'} is not yours to touch: {error.strerror}")
     shutil.rmtree(paths.run, ignore_errors=True)
     if purge:
         shutil.rmtree(paths.data)

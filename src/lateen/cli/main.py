@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 failed, 2 or 64 wrong usage, 65 bad data. Must not know wh
 """
 
 import importlib
+import os
 import sys
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ import click
 from lateen import __version__
 
 __all__ = ["main"]
+
+_STDERR = 2
 
 
 class Entry(NamedTuple):
@@ -59,6 +62,17 @@ class _Table(click.Group):
 @click.version_option(__version__, prog_name="lateen")
 def main() -> None:
     """A service mesh that speaks Istio's API, on one machine without Kubernetes, or on Kubernetes."""
+    _open_what_is_closed()
+
+
+def _open_what_is_closed() -> None:
+    """Standard streams that the caller closed lead nowhere: else the next socket or file would take their numbers."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    sys.stdin = sys.stdin or os.fdopen(0, "r", closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(_STDERR, "w", closefd=False)
 
 
 if __name__ == "__main__":

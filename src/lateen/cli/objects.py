@@ -17,6 +17,7 @@ class Target:
     """One object of a file, and where it belongs. `problems` are sentences; with any that is an error the object is not sent."""
 
     def __init__(self, decoded: Decoded, namespace: str) -> None:
+        self._decoded = decoded
         self.raw: JsonObject = dict(decoded.raw)
         self.errors = [problem.message for problem in decoded.problems if problem.severity == "error"]
         self.warnings = [problem.message for problem in decoded.problems if problem.severity != "error"]
@@ -30,6 +31,11 @@ class Target:
                 )
         self.raw["metadata"] = meta
         self.name, self.namespace = str(meta.get("name", "")), str(meta.get("namespace", ""))
+
+    @property
+    def place(self) -> str:
+        """File and line where the object begins."""
+        return f"{self._decoded.source}:{self._decoded.lines.get((), 1)}"
 
     def __str__(self) -> str:
         if self.info is None:

@@ -81,7 +81,7 @@ def _start(options: UpOptions, *, detach: bool, wait: bool, page: str) -> None:
 
 def _run(options: UpOptions, reporter: Reporter | None, *, wait: bool, page: str) -> int:
     async def started(mesh: LocalMesh) -> None:
-        progress = Progress()
+        progress = Progress(sys.stdout)
         try:
             if wait:
                 async for states in until_ready(mesh, SystemClock()):
@@ -95,13 +95,15 @@ def _run(options: UpOptions, reporter: Reporter | None, *, wait: bool, page: str
         if reporter is not None:
             reporter.ready()
 
-    try:
-        return run_mesh(options, started)
-    except UpError as error:
+    def failed(message: str) -> None:
+        click.echo(f"lateen: {message}", err=True)
         if reporter is not None:
-            reporter.failed(str(error))
-        else:
-            click.echo(f"lateen: {error}", err=True)
+            reporter.failed(message)
+
+    try:
+        return run_mesh(options, started, failed)
+    except UpError as error:
+        failed(str(error))
         return 1
 
 

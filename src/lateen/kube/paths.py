@@ -4,6 +4,7 @@ Must not know methods or parameters.
 """
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from msgspec import Struct
 
@@ -66,4 +67,4 @@ def path_of(info: KindInfo, namespace: str = "", name: str = "", subresource: st
     if namespace and info.namespaced:
         parts += ["namespaces", namespace]
     parts += [part for part in (info.plural, name, subresource) if part]
-    return "/" + "/".join(parts)
+    return "/" + "/".join(quote(part, safe="{}:") for part in parts)  # braces: a template's

@@ -8,7 +8,6 @@ import asyncio
 import os
 import signal
 import socket
-import sys
 from collections.abc import Callable, Coroutine, Mapping
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -19,6 +18,7 @@ from msgspec.structs import replace
 
 from lateen.agent.plan import ENVOY
 from lateen.api.decode import Decoded
+from lateen.ca.signer import RootError
 from lateen.local.apidoor import API_ADDRESS, load_or_create_door
 from lateen.local.manifests import ManifestError, read_manifests
 from lateen.local.mesh import INGRESS, LocalMesh, MeshPlan
@@ -29,8 +29,9 @@ from lateen.local.publish import Publication, PublishError, open_listeners, pars
 from lateen.local.userns import IsolationError, NodeContext, run_node
 from lateen.runtime import tasks
 from lateen.runtime.clock import SystemClock
+from lateen.sources.sqlite import StoreError
 
-__all__ = ["DEFAULT_PUBLICATIONS", "OnStarted", "UpError", "UpOptions", "up"]
+__all__ = ["DEFAULT_PUBLICATIONS", "OnFailed", "OnStarted", "UpError", "UpOptions", "up"]
 
 DEFAULT_PUBLICATIONS = (
     INGRESS,
@@ -40,6 +41,9 @@ DEFAULT_PUBLICATIONS = (
 
 # Called in the node process once the mesh runs; the mesh goes on while it waits and after it.
 OnStarted = Callable[[LocalMesh], Coroutine[None, None, None]]
+# Called in the node process with a sentence, when the mesh cannot be started after all.
+OnFailed = Callable[[str], None]
+_BROKEN = (ManifestError, StoreError, RootError, OSError)
 
 
 class UpError(Exception):
@@ -61,23 +65,31 @@ def publications_of(publish: tuple[str, ...]) -> tuple[Publication, ...]:
     return _publications(publish)
 
 
-def up(options: UpOptions, on_started: OnStarted) -> int:
+def up(options: UpOptions, on_started: OnStarted, on_failed: OnFailed) -> int:
     """Run a mesh until it is told to end; returns an exit code. UpError before anything is made. Call it from a process with one thread."""
     paths = locate(options.data_dir, os.environ, uid=os.geteuid(), home=Path.home())
     try:
         base, objects = read_manifests(options.base), read_manifests(options.files)
         publications = _publications(options.publish)
-        paths.make()
         lock = Lock(paths)
-        lock.acquire(SystemClock().now())
+        if used := os.path.exists(paths.lock):  # noqa: PTH110  (no OSError for what may not be read)
+            _own(paths, lock)
         findings = examine(Path(ENVOY))
         if findings.problems:
             raise UpError("\n".join(findings.problems))
         listeners = [_api_listener(), *open_listeners(publications)]
+        if not used:
+            _own(paths, lock)
+        plan = _plan(paths, options, publications, (base, objects), findings.rules_tool, listeners[0].getsockname()[1])
     except (ManifestError, PublishError, LockError) as error:
         raise UpError(str(error)) from None
-    plan = _plan(paths, options, publications, (base, objects), findings.rules_tool, listeners[0].getsockname()[1])
-    return _run(plan, listeners, paths, on_started)
+    return _run(plan, listeners, paths, (on_started, on_failed))
+
+
+def _own(paths: Paths, lock: Lock) -> None:
+    """Make the folders and take the lock; in a folder never used before nothing is made until all else is known to be well."""
+    paths.make()
+    lock.acquire(SystemClock().now())
 
 
 def _publications(asked: tuple[str, ...]) -> tuple[Publication, ...]:
@@ -108,10 +120,16 @@ def _plan(
     rules_tool: str,
     api_port: int,
 ) -> MeshPlan:
+    folder = paths.data / "api"
+    try:
+        door = load_or_create_door(folder, api_port, SystemClock().now())
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not what was written there"
+        raise UpError(f"The API's key in {folder} cannot be used: {why}. Free the disk, mend or remove the folder.") from None
     return MeshPlan(
         data=paths.data,
         api_socket=paths.api_socket,
-        door=load_or_create_door(paths.data / "api", api_port, SystemClock().now()),
+        door=door,
         rules_tool=rules_tool,
         pod_range=_pod_range(),
         publications=publications,
@@ -129,9 +147,9 @@ def _pod_range() -> IPv4Network:
         raise UpError(str(error)) from None
 
 
-def _run(plan: MeshPlan, listeners: list[socket.socket], paths: Paths, on_started: OnStarted) -> int:
+def _run(plan: MeshPlan, listeners: list[socket.socket], paths: Paths, tell: tuple[OnStarted, OnFailed]) -> int:
     def node(context: NodeContext) -> int:
-        return uvloop.run(_serve(context, plan, on_started))
+        return uvloop.run(_serve(context, plan, *tell))
 
     try:
         return run_node(node, listeners, run_dir=paths.run)
@@ -139,18 +157,22 @@ def _run(plan: MeshPlan, listeners: list[socket.socket], paths: Paths, on_starte
         raise UpError(str(error)) from None
 
 
-async def _serve(context: NodeContext, plan: MeshPlan, on_started: OnStarted) -> int:
+async def _serve(context: NodeContext, plan: MeshPlan, on_started: OnStarted, on_failed: OnFailed) -> int:
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    mesh = LocalMesh(context, plan, SystemClock())
+    try:
+        mesh = LocalMesh(context, plan, SystemClock())
+    except _BROKEN as error:
+        on_failed(str(error))
+        return 1
     try:
         await mesh.start()
         waiting = tasks.spawn(on_started(mesh), name="after the start")
         await ended.wait()
         waiting.cancel()
-    except (ManifestError, OSError) as error:
-        sys.stderr.write(f"lateen: {error}\n")
+    except _BROKEN as error:
+        on_failed(str(error))
         return 1
     finally:
         await mesh.stop()

@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import os
 import signal
+import stat
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,7 @@ class Paths(Struct, frozen=True, kw_only=True):
 
     data: Path
     run: Path
+    above: Path | None = None  # the folder of all the user's meshes, where `run` is inside it
 
     @property
     def lock(self) -> Path:
@@ -49,13 +51,26 @@ class Paths(Struct, frozen=True, kw_only=True):
 
     def make(self) -> None:
         """Make the folders, for the owner only; LockError when that is not possible."""
-        for folder in (self.data, self.run):
+        for folder in (self.data, *self._runs()):
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             except OSError as error:
                 raise LockError(f"The folder {folder} cannot be made: {error.strerror}. Name another one with --data-dir.") from error
             if folder.stat().st_uid != os.geteuid():
                 raise LockError(f"The folder {folder} belongs to another user: name another one with --data-dir.")
+        self.trust()
+
+    def trust(self) -> None:
+        """Raise LockError where another user could have put the sockets there: /tmp is everybody's."""
+        for folder in self._runs():
+            with contextlib.suppress(FileNotFoundError):
+                found = folder.lstat()
+                if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+                    raise LockError(f"The folder {folder} is not yours alone, so it is not used: remove it, or set XDG_RUNTIME_DIR.")
+
+    def _runs(self) -> tuple[Path, ...]:
+        """The folder of sockets, below the user's own."""
+        return (self.above, self.run) if self.above else (self.run,)
 
 
 class Holder(Struct, frozen=True, kw_only=True):
@@ -74,9 +89,10 @@ def locate(data_dir: str | None, environ: Mapping[str, str], *, uid: int, home: 
     runtime = environ.get("XDG_RUNTIME_DIR")
     own = Path(runtime, "lateen") if runtime else Path(f"/tmp/lateen-{uid}")  # noqa: S108  (made for the owner only, and checked)
     run = Path("/run/lateen") if uid == 0 else own
+    above = None
     if data.resolve() != usual.resolve():  # meshes of other data folders have sockets of their own
-        run /= hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:8]
-    paths = Paths(data=data, run=run)
+        above, run = run, run / hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:8]
+    paths = Paths(data=data, run=run, above=above)
     if len(os.fsencode(paths.api_socket)) > _LONGEST_SOCKET_PATH:
         raise LockError(f"{paths.api_socket} is too long for a socket's path: set XDG_RUNTIME_DIR to a shorter one.")
     return paths
@@ -108,14 +124,19 @@ class Lock:
 
     def acquire(self, now: float) -> None:
         """Take the lock, or raise LockError saying whose it is. A mesh whose parent was just killed is waited for."""
-        self._descriptor = os.open(self._paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._wait_for_the_dying()
-        started = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, msgspec.json.encode(Holder(pid=os.getpid(), started=started, run=str(self._paths.run))), 0)
+            self._descriptor = os.open(self._paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._wait_for_the_dying()
+            started = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, msgspec.json.encode(Holder(pid=os.getpid(), started=started, run=str(self._paths.run))), 0)
+        except OSError as error:
+            raise LockError(
+                f"The data folder {self._paths.data} cannot be written: {error.strerror}. Free or mend it, or name another with --data-dir."
+            ) from error
 
     def take_over(self, seconds: int) -> bool:
         """Wait for whoever has the lock to end; whether it is ours now."""

@@ -1,6 +1,6 @@
 """Shows a mesh coming up: a live table on a terminal, a line per pod elsewhere. Must not decide when it is up."""
 
-import sys
+import os
 from typing import TextIO
 
 from rich.console import Console
@@ -12,11 +12,21 @@ from lateen.local.readiness import PodState
 __all__ = ["Progress"]
 
 
+class _Terminal(Console):
+    """Where the reader of a pipe has gone away nothing more is said; the mesh goes on."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, self.file.fileno())
+        os.close(nothing)
+
+
 class Progress:
     """`show` states as they come, `close` at the end."""
 
-    def __init__(self, out: TextIO = sys.stdout) -> None:
-        self._console = Console(file=out)
+    def __init__(self, out: TextIO) -> None:
+        self._console = _Terminal(file=out)
         self._live = Live(console=self._console, refresh_per_second=8) if self._console.is_terminal else None
         self._told: set[PodState] = set()
         if self._live is not None:
