@@ -3,15 +3,13 @@
 It is started by the first test that asks for it and ended after the last; tests leave it as they found it.
 """
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lateen.samples.demo import MANIFESTS
-from lateen.testing.mesh import Mesh
+from lateen.testing.mesh import Mesh, obstacles
 
 PLAIN = Path(__file__).with_name("plain_namespace.yaml")
 SAMPLES = (
@@ -46,11 +44,7 @@ def networking(samples: Path) -> Path:
 @pytest.fixture(scope="session")
 def possible() -> None:
     """A mesh needs what `lateen up` needs; where it is missing the test is skipped with preflight's own sentence."""
-    code = (
-        "import sys; from pathlib import Path; from lateen.local.preflight import examine; print(*examine(Path(sys.executable)).problems)"
-    )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True).stdout.strip()
-    if said:
+    if said := obstacles():
         pytest.skip(said)
 
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 from lateen.runtime.clock import SystemClock
 from lateen.testing.waiting import wait_until
 
-__all__ = ["ACTS_WITHIN", "GATEWAY", "Mesh", "Ran", "Reply", "free_port"]
+__all__ = ["ACTS_WITHIN", "GATEWAY", "Mesh", "Ran", "Reply", "free_port", "obstacles"]
 
 GATEWAY = "istio-ingressgateway.istio-system"
 ACTS_WITHIN = 1.0  # seconds in which a change acts on new requests, counted from the end of `apply`
@@ -57,6 +57,13 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     return port
+
+
+def obstacles() -> str:
+    """What keeps a mesh from running on this machine, in preflight's own sentences; "" when nothing does."""
+    code = f"from pathlib import Path; from lateen.local.preflight import examine; print(*examine(Path({sys.executable!r})).problems)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=True)
+    return ran.stdout.strip()
 
 
 class Mesh:
