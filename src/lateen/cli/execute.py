@@ -1,20 +1,18 @@
 """`lateen exec`: a command in a container; its exit code is ours."""
 
-import asyncio
+import contextlib
 import sys
 from pathlib import Path
 
 import click
 
 from lateen.cli.access import first_container, kubeconfig_option, namespace_option, with_client
+from lateen.cli.terminal import feed, raw_terminal
 from lateen.runtime import tasks
 from lateen.sources.kubeclient import KubeClient
-from lateen.sources.kubeexec import ExecStream
+from lateen.sources.kubeexec import STDERR, ExecStream
 
 __all__ = ["execute"]
-
-_CHUNK = 1 << 14
-_STDERR = 2
 
 
 @click.command("exec", context_settings={"ignore_unknown_options": True})
@@ -31,24 +29,22 @@ def execute(pod: str, command: tuple[str, ...], container: str, namespace: str, 
     async def work(client: KubeClient) -> int:
         name, place = pod.removeprefix("pod/"), namespace or "default"
         chosen = container or await first_container(client, place, name)
-        stream = await client.exec(place, name, chosen, command, stdin=stdin, tty=tty)
-        async with stream:
-            feeding = tasks.spawn(_feed(stream), name="exec input") if stdin else None
-            async for channel, data in stream.output():
-                target = sys.stderr.buffer if channel == _STDERR else sys.stdout.buffer
-                target.write(data)
-                target.flush()
-            if feeding is not None:
-                await tasks.cancel_all(feeding)
+        async with await client.exec(place, name, chosen, command, stdin=stdin, tty=tty) as stream:
+            with raw_terminal(stream) if stdin and tty else contextlib.nullcontext():
+                await _talk(stream, stdin=stdin)
             return 1 if stream.exit_code is None else stream.exit_code
 
     with_client(kubeconfig, work)
 
 
-async def _feed(stream: ExecStream) -> None:
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while chunk := await reader.read(_CHUNK):
-        await stream.write(chunk)
-    await stream.close_input()
+async def _talk(stream: ExecStream, *, stdin: bool) -> None:
+    """Its output is ours, until it ends."""
+    feeding = tasks.spawn(feed(stream), name="exec input") if stdin else None
+    try:
+        async for channel, data in stream.output():
+            target = sys.stderr.buffer if channel == STDERR else sys.stdout.buffer
+            target.write(data)
+            target.flush()
+    finally:
+        if feeding is not None:
+            await tasks.cancel_all(feeding)

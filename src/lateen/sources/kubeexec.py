@@ -23,6 +23,7 @@ STDOUT, STDERR = 1, 2
 _STDIN, _STATUS, _RESIZE, _CLOSE = 0, 3, 4, 255
 _PROTOCOLS = ["v5.channel.k8s.io", "v4.channel.k8s.io"]
 _READ = 1 << 16
+_FAREWELL = 1.0  # seconds that the server gets to answer TLS' end
 
 
 async def open_exec(endpoint: Endpoint, target: str, headers: Mapping[str, str]) -> "ExecStream":
@@ -78,6 +79,9 @@ class ExecStream:
         with suppress(OSError, LocalProtocolError):
             await self._send(self._connection.send(CloseConnection(code=1000)))
         self._writer.close()
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(_FAREWELL):
+                await self._writer.wait_closed()
 
     async def output(self) -> AsyncGenerator[tuple[int, bytes], None]:
         """Chunks of STDOUT and STDERR until the command ends; ApiError when it could not be run."""
