@@ -50,10 +50,16 @@ def rules_for(
     for number, place in enumerate(places):
         found = [head for head in fitting if place and head.key.namespace == place and _seen(head, namespace, own=number == 0)]
         specific = _most_specific(found)
-        chosen = [head for head in specific if head.selector in selectors] or [head for head in specific if not head.selector]
-        if chosen:
-            return tuple(head.key for head in chosen)
+        first = next((head for head in specific if head.selector in selectors), None)
+        first = first or next((head for head in specific if not head.selector), None)
+        if first is not None:
+            return tuple(head.key for head in specific if _joins(head, first))
     return ()
+
+
+def _joins(head: RuleHead, first: RuleHead) -> bool:
+    """Whether a rule adds to the oldest that counts: it is for the same workloads, and all who see the oldest see it too."""
+    return head.selector == first.selector and set(first.export_to) <= set(head.export_to)
 
 
 def _seen(head: RuleHead, namespace: str, *, own: bool) -> bool:

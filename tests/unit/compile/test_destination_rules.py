@@ -60,6 +60,23 @@ def test_a_rule_with_a_selector_counts_for_matching_clients_only() -> None:
     assert chosen(plain, picky, selectors=((("app", "x"),),)) == ["s"]
 
 
+def test_rules_for_different_workloads_are_not_merged() -> None:
+    """Of two whose selectors both match the older counts, alone."""
+    old = rule("old", "default", "{host: reviews, workloadSelector: {matchLabels: {app: x}}}", created="2025-01-01T00:00:00Z")
+    new = rule("new", "default", "{host: reviews, workloadSelector: {matchLabels: {version: v1}}}")
+    assert chosen(new, old, selectors=((("app", "x"),), (("version", "v1"),))) == ["old"]
+    assert chosen(new, old, selectors=((("version", "v1"),),)) == ["new"]
+
+
+def test_a_rule_joins_an_older_one_only_if_nobody_who_sees_that_would_miss_it() -> None:
+    """Rules exported to fewer namespaces stay apart."""
+    old = rule("old", "default", "{host: reviews, exportTo: ['.', other]}", created="2025-01-01T00:00:00Z")
+    wider = rule("wider", "default", "{host: reviews, exportTo: ['.', other, third]}")
+    narrower = rule("narrower", "default", "{host: reviews, exportTo: ['.']}")
+    assert chosen(old, wider, narrower) == ["old", "wider"]
+    assert chosen(old, wider, narrower, namespace="third") == ["wider"]
+
+
 def test_rules_of_one_host_are_merged_oldest_first() -> None:
     """Subsets are united, the first policy counts whole, a subset named twice is the older's."""
     old = rule(
