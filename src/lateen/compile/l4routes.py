@@ -7,7 +7,7 @@ from msgspec import Struct
 from lateen.api.virtualservice import Destination, L4MatchAttributes, RouteDestination, TLSMatchAttributes
 from lateen.compile.matches import Place
 from lateen.model.listenerplan import AccessLogPlan, TcpPlan
-from lateen.model.route import VirtualRoutes
+from lateen.model.route import MESH, VirtualRoutes
 from lateen.util.hosts import matches
 
 __all__ = ["L4Target", "applies_l4", "tcp_plan", "tcp_targets", "tls_targets"]
@@ -25,14 +25,14 @@ class L4Target(Struct, frozen=True, kw_only=True):
 
 
 def applies_l4(match: L4MatchAttributes | TLSMatchAttributes, place: Place) -> bool:
-    """Whether the block is meant for this place; see `matches.applies`."""
+    """Whether the block is meant for this place. Unlike HTTP's, source labels count beside gateways; a gateway has no source."""
     if match.port and match.port != place.port:
         return False
-    if match.gateways:
-        return not place.gateways.isdisjoint(match.gateways)
-    if not place.selected(match.source_labels):
+    if match.gateways and place.gateways.isdisjoint(match.gateways):
         return False
-    return not match.source_namespace or match.source_namespace == place.namespace
+    if MESH not in place.gateways:
+        return bool(match.gateways) or not match.source_labels
+    return place.selected(match.source_labels) and match.source_namespace in ("", place.namespace)
 
 
 def tcp_targets(routes: VirtualRoutes, place: Place, cluster: ClusterOf) -> tuple[L4Target, ...]:
@@ -42,10 +42,11 @@ def tcp_targets(routes: VirtualRoutes, place: Place, cluster: ClusterOf) -> tupl
         blocks = [match for match in rule.match if applies_l4(match, place)]
         if rule.match and not blocks:
             continue
-        for prefixes in (tuple(match.destination_subnets) for match in blocks) if blocks else ((),):
-            found.append(L4Target(clusters=_weighted(rule.route, cluster), label=_label(routes), prefixes=prefixes))
-            if not prefixes:
-                return tuple(found)
+        everywhere = not blocks or any(not match.destination_subnets for match in blocks)
+        prefixes = () if everywhere else tuple(subnet for match in blocks for subnet in match.destination_subnets)
+        found.append(L4Target(clusters=_weighted(rule.route, cluster), label=_label(routes), prefixes=prefixes))
+        if everywhere:
+            break
     return tuple(found)
 
 

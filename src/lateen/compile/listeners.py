@@ -32,6 +32,7 @@ from lateen.model.routeplan import VirtualHostPlan
 from lateen.model.scope import Client, GatewayScope, InboundScope, OutboundScope
 from lateen.model.secretplan import SecretPlan
 from lateen.model.service import Service
+from lateen.util.hosts import overlaps
 from lateen.util.problem import Problems
 
 __all__ = ["GatewayView", "Listeners"]
@@ -67,7 +68,7 @@ class Listeners:
         context = OutboundContext(
             allow_any=allow_any,
             unknown=self._cluster(read, client, at_port=False)(proxy, 0) if proxy is not None else PASSTHROUGH,
-            routes_for=lambda host: tuple(one for one in routes if host in one.hosts),
+            routes_for=lambda host: tuple(one for one in routes if any(overlaps(host, name) for name in one.hosts)),
             place=lambda port: Place(port=port, namespace=client.namespace, selectors=scope.selectors),
             cluster=self._cluster(read, client, at_port=True),
             pods=lambda service: self._pods(read, service),

@@ -98,18 +98,26 @@ def _targets(draft: _Draft, service: Service, port: Port, context: OutboundConte
     place = context.place(port.number)
     prefixes = _ranges(service) if draft.address == _WILDCARD else ()
     found: list[L4Target] = []
+    targets_of = tls_targets if port.protocol.is_tls else tcp_targets
     for routes in context.routes_for(service.hostname):
-        own = tls_targets(routes, place, lambda d: context.cluster(d, port.number), (service.hostname,)) if port.protocol.is_tls else ()
-        own = own or tcp_targets(routes, place, lambda d: context.cluster(d, port.number))
-        if own:
-            found += own
+        own = targets_of(routes, place, lambda d: context.cluster(d, port.number))
+        known = {(target.server_names, target.prefixes) for target in found}
+        found += [target for target in own if (target.server_names, target.prefixes) not in known]
+        if not port.protocol.is_tls and any(not target.prefixes for target in own):
             break
-    if not found:
+    if not _closed(found, port, prefixes):
         cluster = outbound_cluster(port.number, "", service.hostname)
         hosts = (service.hostname, *(alias.hostname for alias in service.aliases))
         names = hosts if port.protocol.is_tls and draft.address == _WILDCARD else ()
         found.append(L4Target(clusters=((cluster, 1),), label=service.name, server_names=names))
     return tuple(L4Target(clusters=t.clusters, label=t.label, server_names=t.server_names, prefixes=t.prefixes or prefixes) for t in found)
+
+
+def _closed(found: list[L4Target], port: Port, prefixes: tuple[str, ...]) -> bool:
+    """Whether rules leave nothing for the service itself: any rule for TLS, otherwise one for every address, or for the service's."""
+    if port.protocol.is_tls:
+        return bool(found)
+    return any(not target.prefixes or sorted(target.prefixes) == sorted(prefixes) for target in found)
 
 
 def _ranges(service: Service) -> tuple[str, ...]:
@@ -119,11 +127,11 @@ def _ranges(service: Service) -> tuple[str, ...]:
 
 def _add_targets(draft: _Draft, service: Service, port: Port, targets: tuple[L4Target, ...], context: OutboundContext) -> list[Problem]:
     problems: list[Problem] = []
-    taken = {(chain.match.server_names, chain.match.prefixes) for chain in draft.chains if chain.match is not None}
+    taken = {key for chain in draft.chains if chain.match is not None for key in _matched(chain.match.server_names, chain.match.prefixes)}
     for target in targets:
         application = tcp_plan(target, context.access_logs)
         if target.server_names or target.prefixes:
-            if (target.server_names, target.prefixes) in taken:
+            if not taken.isdisjoint(_matched(target.server_names, target.prefixes)):
                 problems.append(_conflict(draft, service, port))
                 continue
             match = ChainMatch(server_names=target.server_names, prefixes=target.prefixes)
@@ -134,6 +142,11 @@ def _add_targets(draft: _Draft, service: Service, port: Port, targets: tuple[L4T
             draft.catch_all = service
             draft.default = ChainPlan(application=application, connect_timeout=True)
     return problems
+
+
+def _matched(names: tuple[str, ...], prefixes: tuple[str, ...]) -> Iterable[tuple[str, str]]:
+    """What a chain takes, each by itself: Envoy refuses two chains that share any of it."""
+    return ((name, prefix) for name in names or ("",) for prefix in prefixes or ("",))
 
 
 def _conflict(draft: _Draft, service: Service, port: Port) -> Problem:
