@@ -95,13 +95,51 @@ _CONFIG = [
         "default",
         {"hosts": ["api.example.com"], "ports": [{"number": 443, "name": "tls", "protocol": "TLS"}], "resolution": "DNS"},
     ),
+    _istio(
+        "ServiceEntry",
+        "outside-too",
+        "default",
+        {"hosts": ["api.example.com"], "ports": [{"number": 80, "name": "http", "protocol": "HTTP"}], "resolution": "DNS"},
+    ),
+    _istio(
+        "ServiceEntry",
+        "machines",
+        "default",
+        {
+            "hosts": ["vm.example.com"],
+            "ports": [{"number": 80, "name": "http"}],
+            "location": "MESH_INTERNAL",
+            "resolution": "STATIC",
+            "workloadSelector": {"labels": {"app": "api"}},
+        },
+    ),
+    _istio("WorkloadEntry", "machine", "default", {"address": "10.30.0.1", "labels": {"app": "api"}, "serviceAccount": "api"}),
+    _istio("Sidecar", "all", "default", {"egress": [{"hosts": ["./*", "istio-system/*"]}]}),
+    _istio(
+        "Sidecar",
+        "web",
+        "default",
+        {
+            "workloadSelector": {"labels": {"app": "web"}},
+            "egress": [{"hosts": ["*/api.default.svc.cluster.local"]}],
+            "ingress": [{"port": {"number": 8080, "protocol": "HTTP", "name": "http"}, "defaultEndpoint": "127.0.0.1:8081"}],
+            "outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"},
+        },
+    ),
+    {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "alias", "namespace": "other"},
+        "spec": {"type": "ExternalName", "externalName": "web.default.svc.cluster.local"},
+    },
 ]
 OBJECTS = [*world_objects(_SERVICES), *_CONFIG]
 
 
 def proxy(name: str, namespace: str, address: str, labels: dict[str, str], kind: str = "sidecar") -> Proxy:
-    """A proxy of the mesh above."""
-    return Proxy(id=name, kind=kind, namespace=namespace, name=name, addresses=(address,), labels=canonical(labels))
+    """A proxy of the mesh above; the sidecars answer DNS."""
+    dns = kind == "sidecar"
+    return Proxy(id=name, kind=kind, namespace=namespace, name=name, addresses=(address,), labels=canonical(labels), dns_capture=dns)
 
 
 PROXIES = [
