@@ -3,6 +3,7 @@
 Why: one format (console for people, JSON for machines), one level setting per scope. Must not be imported by the core.
 """
 
+import contextlib
 import logging
 import sys
 from typing import Any
@@ -10,6 +11,21 @@ from typing import Any
 import structlog
 
 __all__ = ["configure", "get"]
+
+
+class _Unfailing(structlog.PrintLogger):
+    """A line that cannot be written (a full disk, a reader gone away) is lost: who has something to say must not fail for it."""
+
+    def msg(self, message: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            super().msg(message)
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
+
+
+def _logger(*_: object) -> _Unfailing:
+    return _Unfailing(sys.stderr)
 
 
 def configure(level: str = "info", *, as_json: bool = False) -> None:
@@ -23,7 +39,7 @@ def configure(level: str = "info", *, as_json: bool = False) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=_logger,
         cache_logger_on_first_use=False,
     )
 

@@ -109,12 +109,12 @@ class LiveStore:
                 pending.done.set_result(None)
 
     def _fail(self, batch: Sequence[_Pending], failure: Exception) -> None:
-        log.get("kube").error("write failed", error=str(failure))
         self.store.abort()
         behind, self._queue = self._queue, []
         for pending in (*batch, *behind):
             if not pending.done.done():
                 pending.done.set_exception(_not_written(failure))
+        log.get("kube").error("write failed", error=str(failure))
 
     def _wake(self, resources: set[str]) -> None:
         for resource in resources:
