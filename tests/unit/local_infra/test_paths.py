@@ -98,3 +98,34 @@ def test_a_mesh_that_is_dying_is_waited_for(tmp_path: Path) -> None:
             lock.acquire(0)
             lock.release()
         assert signal.getsignal(signal.SIGALRM) == before
+
+
+@pytest.mark.parametrize("how", ["writable by others", "a link"])
+def test_a_folder_of_sockets_that_another_user_could_have_made_is_not_used(tmp_path: Path, how: str) -> None:
+    """/tmp is everybody's: who can put a socket there would be sent the user's objects. Neither `up` nor any command goes on."""
+    above = tmp_path / "lateen-1000"
+    if how == "a link":
+        (tmp_path / "elsewhere").mkdir(mode=0o700)
+        above.symlink_to(tmp_path / "elsewhere")
+    else:
+        above.mkdir()
+        above.chmod(0o777)
+    paths = Paths(data=tmp_path / "data", run=above / "one", above=above)
+    for use in (paths.trust, paths.make):
+        with pytest.raises(LockError, match=r"lateen-1000 is not yours alone.*XDG_RUNTIME_DIR"):
+            use()
+
+
+def test_a_folder_of_sockets_that_is_not_there_yet_can_be_trusted(tmp_path: Path) -> None:
+    """Commands that come before any mesh then say that there is none; `make` makes all levels the owner's alone."""
+    paths = Paths(data=tmp_path / "data", run=tmp_path / "user" / "one", above=tmp_path / "user")
+    paths.trust()
+    paths.make()
+    assert (tmp_path / "user").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_data_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    """A lock that cannot be opened is one sentence with the remedy."""
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(LockError, match=r"cannot be written: Is a directory.*--data-dir"):
+        Lock(Paths(data=tmp_path, run=tmp_path)).acquire(0)
