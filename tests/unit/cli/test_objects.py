@@ -93,9 +93,8 @@ def test_a_folder_is_all_its_files(cli: Any, tmp_path: Path) -> None:
     (tmp_path / "in" / "b.yaml").write_text(RULE, encoding="utf-8")
     (tmp_path / "in" / "a.json").write_text(json.dumps(yaml.safe_load(SETTINGS)), encoding="utf-8")
     (tmp_path / "in" / "README.md").write_text("kind: [", encoding="utf-8")
-    assert (
-        cli("apply", "-f", str(tmp_path / "in")).out == "configmap/settings created\nvirtualservice.networking.istio.io/reviews created\n"
-    )
+    ran = cli("apply", "-f", str(tmp_path / "in"))
+    assert ran == (0, "configmap/settings created\nvirtualservice.networking.istio.io/reviews created\n", "")
 
 
 def test_an_object_of_another_namespace_is_refused(cli: Any) -> None:
