@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -109,9 +110,10 @@ def _run(options: UpOptions, wish: _Wish, reporter: Reporter | None) -> int:
             reporter.ready()
 
     def failed(message: str) -> None:
-        click.echo(f"lateen: {message}", err=True)
         if reporter is not None:
             reporter.failed(message)
+        with suppress(OSError):  # the log's disk may be full
+            click.echo(f"lateen: {message}", err=True)
 
     try:
         return run_mesh(options, started, failed)
