@@ -47,7 +47,8 @@ class ControlPlane:
         self.graph = Graph()
         self.world = build_world(self.graph, settings)
         self.distributor = Distributor(self.graph, self.world, Snapshots(self.graph, self.world), self._refusals_changed)
-        self._quarantine = Quarantine(self._put, self.distributor.taken.forget, clock)
+        self._refusals = RefusalWriter(self._all_refusals, self._write_condition, clock)
+        self._quarantine = Quarantine(self._put, self.distributor.taken.forget, self._refusals.changed, clock)
         self._ingest = Ingest(
             client,
             self.world.inputs,
@@ -57,7 +58,6 @@ class ControlPlane:
             self.distributor.commit,
             clock,
         )
-        self._refusals = RefusalWriter(self._all_refusals, self._write_condition, clock)
         self._open: list[Door] = []
 
     async def start(self) -> None:

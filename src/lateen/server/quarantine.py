@@ -39,11 +39,14 @@ class _Forms(Struct):
 
 
 class Quarantine:
-    """`choose` is told all that the API says; `take` all refusals; `stage` is called when another form is to be used."""
+    """`choose` is told all that the API says; `take` all refusals; `stage` is called when another form is to be used, `released` when
+    an object is set aside no longer.
+    """
 
-    def __init__(self, stage: Stage, forget: Callable[[Key], None], clock: Clock) -> None:
+    def __init__(self, stage: Stage, forget: Callable[[Key], None], released: Callable[[], None], clock: Clock) -> None:
         self._stage = stage
         self._forget = forget
+        self._released = released
         self._clock = clock
         self._forms: dict[Key, _Forms] = {}
         self._refused: dict[Key, Refusal] = {}
@@ -65,7 +68,7 @@ class Quarantine:
         info = by_kind(key.kind)
         if obj is None:
             self._forms.pop(key, None)
-            self._refused.pop(key, None)
+            self._release(key)
             self._forget(key)
         elif info is not None and info.is_istio and generation:
             return self._form(key, obj, generation)
@@ -78,11 +81,18 @@ class Quarantine:
         elif forms.generation == generation:
             forms.newest = obj
             return forms.before if key in self._refused else obj
-        elif self._refused.pop(key, None) is None:
-            self._forms[key] = _Forms(obj, generation, forms.newest, forms.generation)
-        else:
+        elif self._release(key):
             forms.newest, forms.generation = obj, generation
+        else:
+            self._forms[key] = _Forms(obj, generation, forms.newest, forms.generation)
         return obj
+
+    def _release(self, key: Key) -> bool:
+        """Set the object aside no longer; whether it was."""
+        found = self._refused.pop(key, None) is not None
+        if found:
+            self._released()
+        return found
 
     def take(self, nacks: Iterable[tuple[Proxy, Nack]]) -> None:
         """Set aside what these refusals are certainly about."""
@@ -120,5 +130,5 @@ class Quarantine:
             await self._clock.sleep(_TRIAL_SECONDS)
             for key, generation in self._suspects.popleft():
                 forms = self._forms.get(key)
-                if forms is not None and forms.generation == generation and self._refused.pop(key, None) is not None:
+                if forms is not None and forms.generation == generation and self._release(key):
                     self._stage(key, forms.newest)

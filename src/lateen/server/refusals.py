@@ -85,6 +85,9 @@ class RefusalWriter:
             try:
                 await self._write(key, None if refusal is None else _condition(refusal, self._clock.now()))
             except (OSError, ApiError) as error:
+                if isinstance(error, ApiError) and error.code == 404:  # it is gone, and its status with it
+                    self._remember(key, None)
+                    continue
                 _log.warning("status not written", object=str(key), error=str(error))
                 continue
             self._remember(key, refusal)

@@ -133,6 +133,27 @@ def test_a_refusal_is_told_on_the_object_and_taken_back_when_mended(tmp_path: Pa
     run(tmp_path, check)
 
 
+def test_a_refused_object_gives_way_to_its_last_good_form(tmp_path: Path) -> None:
+    """The client gets the form before; a new generation is tried, and the condition goes although the client refuses nothing more."""
+
+    async def check(api: RunningApi, client: XdsClient) -> None:
+        await settle(client)
+        await api.client.create(VS, route_to("web", "v1"))
+        await client.next()
+        await api.client.patch(VS, "web", route_to("web", "bad"), "default")
+        await client.next(refuse="no such thing")
+        _, resources = await client.next()
+        assert b"outbound|80|v1|web" in resources["80"]
+        refused = await until(_rejections(api), bool)
+        assert refused[0]["observedGeneration"] == 2
+        await api.client.patch(VS, "web", route_to("web", "v3"), "default")
+        _, resources = await client.next()
+        assert b"outbound|80|v3|web" in resources["80"]
+        assert await until(_rejections(api), lambda found: not found) == []
+
+    run(tmp_path, check)
+
+
 async def until(states: AsyncIterator[list[dict[str, Any]]], done: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
     """The first state that is `done`."""
 

@@ -47,7 +47,11 @@ class Mesh:
         self.clock = Steps()
         self.used: dict[Key, tuple[Form | None, int]] = {}
         self.forms: dict[Key, list[tuple[Form, int]]] = {}
-        self.quarantine = Quarantine(self._stage, lambda _key: None, self.clock)
+        self.released = 0
+        self.quarantine = Quarantine(self._stage, lambda _key: None, self._on_release, self.clock)
+
+    def _on_release(self) -> None:
+        self.released += 1
 
     def _stage(self, key: Key, obj: Struct | None) -> None:
         assert obj is None or isinstance(obj, Form)
@@ -81,8 +85,9 @@ def test_the_form_before_is_used_until_a_new_one_comes() -> None:
     mesh.apply(REVIEWS, "bad", 2)
     assert mesh.texts() == {"reviews": "good"}
     assert mesh.quarantine.refused[REVIEWS].message == "bad regex"
+    assert mesh.released == 0
     mesh.apply(REVIEWS, "better", 3)
-    assert (mesh.texts(), dict(mesh.quarantine.refused)) == ({"reviews": "better"}, {})
+    assert (mesh.texts(), dict(mesh.quarantine.refused), mesh.released) == ({"reviews": "better"}, {}, 1)
     mesh.refuse((REVIEWS, 3))
     assert mesh.texts() == {"reviews": "good"}
 
@@ -107,7 +112,7 @@ def test_a_deleted_object_is_forgotten() -> None:
     mesh.refuse((REVIEWS, 1))
     assert mesh.quarantine.choose(REVIEWS, None, 0) is None
     mesh.apply(REVIEWS, "good", 1)
-    assert (mesh.texts(), dict(mesh.quarantine.refused)) == ({"reviews": "good"}, {})
+    assert (mesh.texts(), dict(mesh.quarantine.refused), mesh.released) == ({"reviews": "good"}, {}, 1)
 
 
 def test_what_is_not_certain_or_not_configuration_is_left_alone() -> None:
