@@ -51,7 +51,7 @@ def cluster(name: str, protocol: str, mode: str, port: int) -> dict[str, Any]:
 def manager(routes: list[dict[str, Any]], filters: list[dict[str, Any]]) -> dict[str, Any]:
     network = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
     router = {"name": "router", "typed_config": {"@type": f"{_TYPE}envoy.extensions.filters.http.router.v3.Router"}}
-    config = {"stat_prefix": "x", "http_filters": [*filters, router]}
+    config: dict[str, Any] = {"stat_prefix": "x", "http_filters": [*filters, router]}
     config["route_config"] = {"virtual_hosts": [{"name": "v", "domains": ["*"], "routes": routes}]}
     return {"name": "manager", "typed_config": {"@type": _TYPE + network, **config}}
 

@@ -1,6 +1,7 @@
 """Pods on the local node, without sidecars: what Kubernetes promises of containers, probes, restarts, volumes and Deployments."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -113,8 +114,12 @@ def test_program_gets_its_grace_period(local: Mesh) -> None:
     """The program hears SIGTERM and may end its work; a deaf one is killed when its grace is over. Then the pod is gone."""
     local.apply(pod("polite", 'trap "echo bye > /proc/1/fd/1; exit 0" TERM; echo up; while :; do sleep 0.1; done'))
     local.apply(pod("deaf", 'trap "" TERM; echo up; while :; do sleep 0.1; done'))
+
+    def said_up(name: str) -> bool:
+        return bool(local.container(name, "main").get("started")) and "up" in local.logs(name, "main")
+
     for name in ("polite", "deaf"):
-        until(lambda name=name: "up" in (local.logs(name, "main") if local.container(name, "main").get("started") else ""), name)
+        until(partial(said_up, name), name)
         local.delete("Pod", name, grace=2)
     until(lambda: local.get("Pod", "polite") is None, "the polite pod's end", seconds=1.9)
     assert local.get("Pod", "deaf") is not None
@@ -200,8 +205,8 @@ def test_commands_run_beside_the_program(local: Mesh) -> None:
     code, said = local.exec("shell", "main", "sh", "-c", "test -t 0 && hostname", tty=True)
     assert (code, said.strip()) == (0, "shell")
     assert local.logs("shell", "main", tail=1) == "two\n"
-    said = {local.exec("shell", "main", "sh", "-c", "sleep 9 & echo word; exit 2") for _ in range(20)}
-    assert said == {(2, "word\n")}  # a command that ends at once, and leaves somebody with its output open
+    all_said = {local.exec("shell", "main", "sh", "-c", "sleep 9 & echo word; exit 2") for _ in range(20)}
+    assert all_said == {(2, "word\n")}  # a command that ends at once, and leaves somebody with its output open
 
 
 DEPLOYMENT = """
@@ -231,7 +236,7 @@ def test_deployment_is_scaled_and_rolled(local: Mesh) -> None:
     local.patch("Deployment", "web", {"spec": {"template": {"metadata": {"annotations": {"round": "2"}}}}})
 
     def done() -> bool:
-        status = (local.get("Deployment", "web") or {})["status"]
+        status: dict[str, int] = (local.get("Deployment", "web") or {})["status"]
         return status["updatedReplicas"] == status["availableReplicas"] == status["replicas"] == 3 and status["observedGeneration"] == 3
 
     until(done, "the new round")

@@ -135,7 +135,7 @@ def test_both_namespaces_share_every_frame(mesh: Mesh) -> None:
 
 def test_a_pod_that_says_it_lives_runs_one_node(mesh: Mesh) -> None:
     """Of a pod's status only addresses and readiness matter."""
-    pod = {
+    pod: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": "p", "namespace": "shop", "labels": {"app": "s1"}},

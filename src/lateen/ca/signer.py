@@ -1,8 +1,9 @@
 """The authority: a self-signed root, and the leaf certificates that it signs.
 
-A leaf holds exactly one URI, the SPIFFE identity. Where the caller knows which workload it is, the subject names it too (docs/decisions/008):
-CN the workload, O its namespace, OU its canonical service, dnQualifier its canonical revision; peers read it as Envoy's
-%DOWNSTREAM_PEER_SUBJECT% and %UPSTREAM_PEER_SUBJECT%. It is no DNS name, so that a workload's name can never pass for a host's.
+A leaf holds exactly one URI, the SPIFFE identity. Where the caller knows which workload it is, the subject names it too
+(docs/decisions/008): CN the workload, O its namespace, OU its canonical service, dnQualifier its canonical revision; peers read
+it as Envoy's %DOWNSTREAM_PEER_SUBJECT% and %UPSTREAM_PEER_SUBJECT%. It is no DNS name, so that a workload's name can never pass
+for a host's.
 Time and the root come in; nothing is kept or written here.
 """
 

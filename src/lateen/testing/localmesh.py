@@ -32,10 +32,10 @@ class Mesh:
     def __init__(self, folder: Path, *words: str) -> None:
         self.folder = folder
         self._words = words
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     @property
-    def process(self) -> subprocess.Popen[str]:
+    def process(self) -> subprocess.Popen[bytes]:
         """The parent on the host."""
         if self._process is None:
             raise AssertionError("the mesh has not been started")

@@ -26,4 +26,5 @@ class Problem(Struct, frozen=True, kw_only=True):
     line: int = 0  # 1-based; 0 where unknown
     severity: Severity = "error"
 
+
 Problems = tuple[Problem, ...]

@@ -54,7 +54,8 @@ def test_pod_without_address_or_at_its_end_is_no_endpoint() -> None:
 def test_service_may_publish_pods_that_are_not_ready() -> None:
     """PublishNotReadyAddresses makes every endpoint ready."""
     service = {**SERVICE, "spec": {**SERVICE["spec"], "publishNotReadyAddresses": True}}
-    assert (endpoint_of(service, pod(ready=False)) or {})["conditions"]["ready"] is True
+    conditions: Any = (endpoint_of(service, pod(ready=False)) or {})["conditions"]
+    assert conditions["ready"] is True
 
 
 def a_slice(*addresses: str, ready: bool = True) -> dict[str, Any]:
