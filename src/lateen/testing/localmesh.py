@@ -16,8 +16,8 @@ from lateen.api.decode import decode_documents
 from lateen.kube.errors import ApiError
 from lateen.local.informer import info_of
 from lateen.local.replicasets import is_ready
-from lateen.runtime.clock import SystemClock
 from lateen.sources.kubeclient import Endpoint, KubeClient
+from lateen.testing.waiting import wait_until
 
 __all__ = ["Mesh", "Object", "mesh", "until"]
 
@@ -173,12 +173,7 @@ class Mesh:
 
 def until(seen: Callable[[], object], what: str, seconds: float = SECONDS) -> None:
     """Wait for something that another process does."""
-    clock = SystemClock()
-    end = clock.monotonic() + seconds
-    while not seen():
-        if clock.monotonic() > end:
-            raise AssertionError(f"waited {seconds:g} s for {what}")
-        asyncio.run(clock.sleep(0.05))
+    wait_until(seen, seconds=seconds, what=what)
 
 
 @contextmanager
