@@ -15,6 +15,7 @@ from lateen.local.events import Events
 from lateen.local.images import Images
 from lateen.local.namespaces import NetNS, NodeNetwork
 from lateen.local.podlogs import ContainerLog
+from lateen.local.podstatus import ContainerView
 from lateen.local.sandbox import Launch, Recorder
 from lateen.local.services import ServiceNetwork
 from lateen.local.spawner import Process
@@ -26,7 +27,7 @@ __all__ = ["SIDECAR", "Placeholder", "PodServices", "Runner", "SidecarFactory", 
 SIDECAR = "istio-proxy"
 
 
-class Runner(Protocol):
+class Runner(ContainerView, Protocol):
     """A container of either kind: `ContainerRunner`, or a sidecar that an agent runs."""
 
     @property
@@ -35,22 +36,6 @@ class Runner(Protocol):
     def process(self) -> Process | None: ...
     @property
     def launch(self) -> Launch | None: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def image(self) -> str: ...
-    @property
-    def state(self) -> Waiting | Ended | None: ...
-    @property
-    def last(self) -> Ended | None: ...
-    @property
-    def started_at(self) -> float: ...
-    @property
-    def ready(self) -> bool: ...
-    @property
-    def started(self) -> bool: ...
-    @property
-    def restarts(self) -> int: ...
 
     async def run(self) -> int: ...
     async def stop(self, grace: float) -> None: ...
