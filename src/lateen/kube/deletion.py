@@ -9,16 +9,12 @@ from datetime import datetime, timedelta
 
 from lateen.kube.records import JsonObject, Ref, Stored, load, section, store
 from lateen.kube.store import Transaction
+from lateen.util.times import rfc3339
 
-__all__ = ["FOREGROUND", "Deletion", "timestamp"]
+__all__ = ["FOREGROUND", "Deletion"]
 
 FOREGROUND = "foregroundDeletion"
 _DEFAULT_GRACE = 30
-
-
-def timestamp(when: datetime) -> str:
-    """RFC 3339 in whole seconds, as metadata has it."""
-    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Deletion:
@@ -141,7 +137,7 @@ class Deletion:
         return self._put(stored.ref, obj)
 
     def _stamp(self, meta: JsonObject, grace: int) -> None:
-        meta["deletionTimestamp"] = timestamp(self._now + timedelta(seconds=grace))
+        meta["deletionTimestamp"] = rfc3339((self._now + timedelta(seconds=grace)).timestamp())
         meta["deletionGracePeriodSeconds"] = grace
 
     def _put(self, ref: Ref, obj: JsonObject) -> Stored:

@@ -16,7 +16,7 @@ from lateen.api.kinds import KindInfo
 from lateen.kube import errors
 from lateen.kube.admission import Admission, Operation
 from lateen.kube.defaults import apply_defaults
-from lateen.kube.deletion import FOREGROUND, Deletion, timestamp
+from lateen.kube.deletion import FOREGROUND, Deletion
 from lateen.kube.errors import Cause
 from lateen.kube.names import check_metadata
 from lateen.kube.options import DeleteOptions, WriteOptions
@@ -26,6 +26,7 @@ from lateen.kube.records import Change, JsonObject, Ref, Stored, canonical, load
 from lateen.kube.services import allocate, check_unchanged
 from lateen.kube.store import Store, Transaction
 from lateen.kube.validation import check_fields
+from lateen.util.times import rfc3339
 
 __all__ = ["PROTECTED_NAMESPACES", "Registry", "Surroundings", "Written"]
 
@@ -131,7 +132,7 @@ class Registry:
             meta.pop(name, None)
         meta["uid"] = self._around.new_uid()
         meta["generation"] = 1
-        meta["creationTimestamp"] = timestamp(self._around.now())
+        meta["creationTimestamp"] = rfc3339(self._around.now().timestamp())
         meta["resourceVersion"] = str(txn.next_revision)
         stored = store(ref, obj)
         txn.put(stored)

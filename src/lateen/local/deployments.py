@@ -8,11 +8,9 @@ import asyncio
 import copy
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import msgspec
 
-from lateen.kube.deletion import timestamp
 from lateen.kube.records import JsonObject, section
 from lateen.local.accounts import Accounts
 from lateen.local.informer import Informer, Name, WorkQueue, info_of, name_of, owner_of
@@ -20,6 +18,7 @@ from lateen.local.replicasets import ReplicaSets, is_available, is_ready, owner_
 from lateen.local.slices import Slices
 from lateen.runtime.clock import Clock, SystemClock
 from lateen.sources.kubeclient import KubeClient
+from lateen.util.times import rfc3339
 
 __all__ = ["Controllers", "Deployments", "template_hash"]
 
@@ -290,4 +289,4 @@ class Controllers:
 
 
 def _now(clock: Clock) -> str:
-    return timestamp(datetime.fromtimestamp(clock.now(), UTC))
+    return rfc3339(clock.now())

@@ -11,10 +11,10 @@ from typing import NamedTuple
 from lateen.kube.errors import ApiError
 from lateen.kube.records import JsonObject, section
 from lateen.local.informer import info_of
-from lateen.local.podstatus import rfc3339
 from lateen.runtime import tasks
 from lateen.runtime.clock import Clock
 from lateen.sources.kubeclient import KubeClient, UnreachableError
+from lateen.util.times import rfc3339
 
 __all__ = ["Events"]
 

@@ -19,13 +19,13 @@ from lateen.local.podexec import start_command
 from lateen.local.podlogs import ContainerLog, log_folder, remove_logs
 from lateen.local.podparts import PodServices, SidecarFactory
 from lateen.local.pods import PodRunner
-from lateen.local.podstatus import rfc3339
 from lateen.local.services import ServiceNetwork
 from lateen.local.tokens import Tokens
 from lateen.runtime import log, tasks
 from lateen.runtime.clock import Clock, SystemClock
 from lateen.serve.http_kube.node import ExecSession
 from lateen.sources.kubeclient import KubeClient, UnreachableError
+from lateen.util.times import rfc3339
 
 __all__ = ["NODE_NAME", "Node", "NodeFolders"]
 

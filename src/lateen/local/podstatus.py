@@ -4,15 +4,15 @@ Why pure: what a person reads with `kubectl get pods` follows from the container
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Protocol
 
 from msgspec import Struct
 
 from lateen.kube.records import JsonObject
 from lateen.local.containers import Ended, Waiting
+from lateen.util.times import rfc3339
 
-__all__ = ["ContainerView", "PodView", "build_status", "rfc3339"]
+__all__ = ["ContainerView", "PodView", "build_status"]
 
 
 class ContainerView(Protocol):
@@ -48,11 +48,6 @@ class PodView(Struct, frozen=True, kw_only=True):
     containers: Sequence[ContainerView]
     failed: str = ""  # a reason for which the whole pod has failed
     message: str = ""
-
-
-def rfc3339(when: float) -> str:
-    """Seconds since the epoch as Kubernetes writes times."""
-    return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def build_status(pod: PodView, before: Mapping[str, object], now: float) -> JsonObject:

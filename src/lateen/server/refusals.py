@@ -6,7 +6,6 @@ and only what changed. Must not change configuration.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from datetime import UTC, datetime
 
 from msgspec import Struct
 
@@ -16,6 +15,7 @@ from lateen.kube.errors import ApiError
 from lateen.model.scope import Proxy
 from lateen.runtime import log, tasks
 from lateen.runtime.clock import Clock
+from lateen.util.times import rfc3339
 
 __all__ = ["Refusal", "RefusalWriter", "refusals_by_owner"]
 
@@ -109,5 +109,5 @@ def _condition(refusal: Refusal, now: float) -> dict[str, object]:
         "reason": "RefusedByEnvoy",
         "message": f"{refusal.message} (said by {proxies}; the last form that worked stays in use)",
         "observedGeneration": refusal.generation,
-        "lastTransitionTime": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "lastTransitionTime": rfc3339(now),
     }
