@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from lateen.api import core, networking, security
 
-__all__ = ["ISTIO_GROUPS", "KINDS", "Column", "KindInfo", "by_api", "by_kind", "by_plural", "lookup"]
+__all__ = ["ISTIO_GROUPS", "KINDS", "Column", "KindInfo", "by_api", "by_kind", "by_plural", "info_of", "lookup"]
 
 StructType = type[Struct]  # spelt out here: inside KindInfo, `type` is a field
 
@@ -190,6 +190,14 @@ for _info in KINDS:
 def by_kind(kind: str) -> KindInfo | None:
     """The kind with this unique name."""
     return _BY_KIND.get(kind)
+
+
+def info_of(kind: str) -> KindInfo:
+    """The kind with this unique name, which is known to be in the table; ValueError where it is not."""
+    info = by_kind(kind)
+    if info is None:
+        raise ValueError(f"{kind} is not in the table of kinds")
+    return info
 
 
 def by_plural(group: str, plural: str) -> KindInfo | None:

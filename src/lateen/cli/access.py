@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import click
 
-from lateen.api.kinds import by_kind
+from lateen.api.kinds import info_of
 from lateen.kube.errors import ApiError
 from lateen.kube.records import section
 from lateen.local.paths import LockError, locate
@@ -83,9 +83,6 @@ def _client(kubeconfig: Path | None) -> KubeClient:
 
 async def first_container(client: KubeClient, namespace: str, pod: str) -> str:
     """The pod's first container that is not its sidecar; "" where the server is to choose."""
-    info = by_kind("Pod")
-    if info is None:
-        return ""
-    containers = section(await client.get(info, pod, namespace), "spec").get("containers")
+    containers = section(await client.get(info_of("Pod"), pod, namespace), "spec").get("containers")
     names = [str(one.get("name")) for one in containers if isinstance(one, dict)] if isinstance(containers, list) else []
     return next((name for name in names if name != _SIDECAR), names[0] if names else "")

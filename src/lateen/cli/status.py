@@ -7,12 +7,11 @@ from pathlib import Path
 import click
 from msgspec import Struct, to_builtins
 
-from lateen.api.kinds import KINDS, KindInfo
+from lateen.api.kinds import KINDS, KindInfo, info_of
 from lateen.cli.access import kubeconfig_option, names_cluster, with_client
 from lateen.cli.tables import print_rows
 from lateen.kube.errors import ApiError
 from lateen.kube.records import JsonObject, section
-from lateen.local.informer import info_of
 from lateen.local.namespaces import POD_RANGE
 from lateen.local.paths import holder, locate
 from lateen.local.status import BOARD, BOARD_NAMESPACE

@@ -5,9 +5,10 @@ Why: pods that name none run as it, and it is part of their identity. Must not d
 
 import asyncio
 
+from lateen.api.kinds import info_of
 from lateen.kube.errors import ApiError
 from lateen.kube.records import section
-from lateen.local.informer import Informer, Name, WorkQueue, info_of
+from lateen.local.informer import Informer, Name, WorkQueue
 from lateen.runtime.clock import Clock
 from lateen.sources.kubeclient import KubeClient
 

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from lateen.api.kinds import info_of
 from lateen.kube.records import JsonObject, section
 from lateen.local.accounts import Accounts
-from lateen.local.informer import Informer, Name, WorkQueue, info_of, name_of, owner_of
+from lateen.local.informer import Informer, Name, WorkQueue, name_of, owner_of
 from lateen.local.replicasets import ReplicaSets, is_available, is_ready, owner_reference, whole
 from lateen.local.slices import Slices
 from lateen.runtime.clock import Clock, SystemClock

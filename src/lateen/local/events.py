@@ -8,9 +8,9 @@ import asyncio
 import secrets
 from typing import NamedTuple
 
+from lateen.api.kinds import info_of
 from lateen.kube.errors import ApiError
 from lateen.kube.records import JsonObject, section
-from lateen.local.informer import info_of
 from lateen.runtime import tasks
 from lateen.runtime.clock import Clock
 from lateen.sources.kubeclient import KubeClient, UnreachableError

@@ -8,14 +8,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from lateen.api.kinds import KindInfo, by_kind
+from lateen.api.kinds import info_of
 from lateen.kube.errors import ApiError
 from lateen.kube.records import JsonObject, section
 from lateen.runtime import log, tasks
 from lateen.runtime.clock import Clock
 from lateen.sources.kubeclient import KubeClient, UnreachableError
 
-__all__ = ["Informer", "Name", "WorkQueue", "info_of", "name_of", "owner_of"]
+__all__ = ["Informer", "Name", "WorkQueue", "name_of", "owner_of"]
 
 _log = log.get("local")
 _MOST_TOMBSTONES = 2000
@@ -32,14 +32,6 @@ class Name(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
-
-
-def info_of(kind: str) -> KindInfo:
-    """The kind's entry in the table of kinds."""
-    info = by_kind(kind)
-    if info is None:
-        raise ValueError(f"{kind} is not in the table of kinds")
-    return info
 
 
 def name_of(obj: Mapping[str, object]) -> Name:

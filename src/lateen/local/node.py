@@ -9,11 +9,12 @@ import shutil
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path
 
+from lateen.api.kinds import info_of
 from lateen.kube.errors import ApiError, bad_request, not_found
 from lateen.kube.records import JsonObject, section
 from lateen.local.events import Events
 from lateen.local.images import Images
-from lateen.local.informer import Informer, Name, info_of
+from lateen.local.informer import Informer, Name
 from lateen.local.namespaces import NodeNetwork
 from lateen.local.podexec import start_command
 from lateen.local.podlogs import ContainerLog, log_folder, remove_logs

@@ -12,12 +12,13 @@ from functools import partial
 from pathlib import Path
 
 from lateen.api.decode import decode_object
+from lateen.api.kinds import info_of
 from lateen.api.pods import Container, Pod
 from lateen.kube.errors import ApiError
 from lateen.kube.records import JsonObject, section
 from lateen.local.containers import ContainerRunner, Waiting
 from lateen.local.environment import environment, expand, user_of
-from lateen.local.informer import Name, info_of, name_of
+from lateen.local.informer import Name, name_of
 from lateen.local.namespaces import NetNS
 from lateen.local.podlogs import ContainerLog, log_folder
 from lateen.local.podparts import SIDECAR, Placeholder, PodServices, Runner, SidecarRequest, is_gateway

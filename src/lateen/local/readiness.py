@@ -5,9 +5,8 @@ from collections.abc import AsyncIterator
 
 from msgspec import Struct
 
-from lateen.api.kinds import KindInfo
+from lateen.api.kinds import KindInfo, info_of
 from lateen.kube.records import JsonObject, section
-from lateen.local.informer import info_of
 from lateen.local.mesh import LocalMesh
 from lateen.runtime.clock import Clock
 

@@ -7,9 +7,10 @@ least ready, then the youngest). Must not know Deployments, nor start anything: 
 import asyncio
 import copy
 
+from lateen.api.kinds import info_of
 from lateen.kube.errors import ApiError
 from lateen.kube.records import JsonObject, section
-from lateen.local.informer import Informer, Name, info_of, name_of, owner_of
+from lateen.local.informer import Informer, Name, name_of, owner_of
 from lateen.sources.kubeclient import KubeClient
 
 __all__ = ["ReplicaSets", "is_available", "is_live", "is_ready", "owner_reference", "whole"]

@@ -8,9 +8,10 @@ import asyncio
 import zlib
 from collections.abc import Mapping
 
+from lateen.api.kinds import info_of
 from lateen.kube.errors import ApiError
 from lateen.kube.records import JsonObject, section
-from lateen.local.informer import Informer, Name, WorkQueue, info_of, name_of
+from lateen.local.informer import Informer, Name, WorkQueue, name_of
 from lateen.local.replicasets import is_ready, owner_reference
 from lateen.runtime.clock import Clock
 from lateen.sources.kubeclient import KubeClient

@@ -8,8 +8,8 @@ import json
 from collections.abc import Callable, Iterable
 
 from lateen.ads.fleet import ProxyStatus
+from lateen.api.kinds import info_of
 from lateen.kube.errors import ApiError
-from lateen.local.informer import info_of
 from lateen.local.publish import Publication
 from lateen.runtime import log, tasks
 from lateen.runtime.clock import Clock

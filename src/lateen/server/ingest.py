@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from lateen.ads.debounce import Debounce
 from lateen.api.decode import decode_object
-from lateen.api.kinds import KindInfo, by_kind
+from lateen.api.kinds import KindInfo, info_of
 from lateen.api.meshconfig import MeshConfig
 from lateen.api.meta import Key
 from lateen.runtime import log, tasks
@@ -64,7 +64,7 @@ class Ingest:
     async def start(self) -> None:
         """Return once every kind has been read and committed."""
         for kind in self._inputs:
-            self._tasks.append(tasks.spawn(self._follow(_info(kind)), name=f"reflect {kind}"))
+            self._tasks.append(tasks.spawn(self._follow(info_of(kind)), name=f"reflect {kind}"))
         self._tasks.append(tasks.spawn(self._follow_mesh(), name="reflect MeshConfig"))
         await asyncio.gather(*(event.wait() for event in self._synced.values()))
         self._debounce.acted()
@@ -118,13 +118,6 @@ class Ingest:
                 await self._clock.sleep(due - self._clock.monotonic())
             self._debounce.acted()
             self._commit()
-
-
-def _info(kind: str) -> KindInfo:
-    info = by_kind(kind)
-    if info is None:
-        raise ValueError(f"{kind} is not in the table of kinds")
-    return info
 
 
 def _report(key: Key, messages: Iterable[str]) -> None:

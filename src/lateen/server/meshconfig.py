@@ -6,7 +6,7 @@ A text that cannot be read keeps the last good settings, as a typing error must 
 from collections.abc import Callable, Mapping
 
 from lateen.api.decode import decode_message
-from lateen.api.kinds import by_kind
+from lateen.api.kinds import info_of
 from lateen.api.meshconfig import MeshConfig
 from lateen.runtime import log
 from lateen.sources.kubeclient import KubeClient
@@ -19,9 +19,6 @@ _log = log.get("mesh-config")
 
 async def follow_mesh_config(client: KubeClient, namespace: str, tell: Callable[[MeshConfig], None], synced: Callable[[], None]) -> None:
     """Call `tell` at every change until cancelled; `synced` once the first look is over."""
-    info = by_kind("ConfigMap")
-    if info is None:
-        raise ValueError("ConfigMap is not in the table of kinds")
 
     def on_event(event: str, raw: Mapping[str, object]) -> None:
         if event == "DELETED":
@@ -35,4 +32,4 @@ async def follow_mesh_config(client: KubeClient, namespace: str, tell: Callable[
         if mesh is not None:
             tell(mesh)
 
-    await client.reflect(info, on_event, on_synced=synced, namespace=namespace, field_selector=f"metadata.name={NAME}")
+    await client.reflect(info_of("ConfigMap"), on_event, on_synced=synced, namespace=namespace, field_selector=f"metadata.name={NAME}")

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from lateen.api.kinds import KINDS, KindInfo
+from lateen.api.kinds import KindInfo, info_of
 from lateen.kube.errors import ApiError, error
 from lateen.kube.paths import path_of
 from lateen.kube.records import JsonObject, section
@@ -31,7 +31,7 @@ _MEDIA: Mapping[PatchType, str] = {
     "apply": "application/apply-patch+yaml",
 }
 _WATCH_SECONDS = 540
-_POD = next(info for info in KINDS if info.kind == "Pod")
+_POD = info_of("Pod")
 _T = TypeVar("_T")
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lateen.api.decode import decode_documents
+from lateen.api.kinds import info_of
 from lateen.kube.errors import ApiError
-from lateen.local.informer import info_of
 from lateen.local.replicasets import is_ready
 from lateen.sources.kubeclient import Endpoint, KubeClient
 from lateen.testing.waiting import wait_until

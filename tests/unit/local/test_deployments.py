@@ -5,10 +5,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lateen.api.kinds import KindInfo
+from lateen.api.kinds import KindInfo, info_of
 from lateen.kube.admission import AdmissionResult, Operation
 from lateen.local.deployments import Controllers
-from lateen.local.informer import info_of
 from lateen.sources.kubeclient import KubeClient
 from lateen.testing.kubeapi import kube_api
 

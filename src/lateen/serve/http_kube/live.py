@@ -16,7 +16,7 @@ from functools import partial
 from ipaddress import IPv4Network
 from typing import NamedTuple
 
-from lateen.api.kinds import by_kind
+from lateen.api.kinds import info_of
 from lateen.kube.admission import Admission, admit_all
 from lateen.kube.errors import ApiError, unavailable
 from lateen.kube.paths import Target
@@ -65,9 +65,7 @@ class LiveStore:
 
     async def start(self) -> None:
         """Make the namespaces that every mesh has."""
-        namespace = by_kind("Namespace")
-        if namespace is None:
-            raise ValueError("the table of kinds has no Namespace")
+        namespace = info_of("Namespace")
         for name in PROTECTED_NAMESPACES:
             if self.store.get(Ref("namespaces", "", name)) is None:
                 await self.write(partial(self.registry.create, Target(namespace, "v1"), {"metadata": {"name": name}}))
