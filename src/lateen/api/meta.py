@@ -18,7 +18,6 @@ __all__ = [
     "LabelSelectorRequirement",
     "ObjectMeta",
     "OwnerReference",
-    "PolicyTargetReference",
     "TemplateMeta",
     "WorkloadLabels",
     "WorkloadSelector",
@@ -116,12 +115,3 @@ class WorkloadLabels(Message, frozen=True):
     """Istio's older selector of ServiceEntry and Sidecar (`istio.networking`), spelt `labels`."""
 
     labels: Mapping[str, str] = field(default_factory=dict)
-
-
-class PolicyTargetReference(Message, frozen=True):
-    """The object that a policy is attached to."""
-
-    group: str = ""
-    kind: str = ""
-    name: str = ""
-    namespace: str = ""

@@ -22,7 +22,7 @@ from lateen.testing.messages import snapshot_messages
 from lateen.util.problem import Problem
 from lateen.xds.snapshots import Snapshots
 
-__all__ = ["MemoryWorld", "compile_yaml"]
+__all__ = ["MemoryWorld"]
 
 
 class MemoryWorld:
@@ -95,15 +95,3 @@ class MemoryWorld:
             self.world.inputs[key.kind].set(key, obj)
         else:
             self.ignored.append(key)
-
-
-def compile_yaml(
-    text: str, proxy: Proxy, settings: Settings | None = None, mesh: MeshConfig | None = None
-) -> dict[str, dict[str, Message]]:
-    """What `proxy` would be sent in a world of the objects of `text`; ValueError where one of them cannot be read."""
-    world = MemoryWorld(settings, mesh)
-    world.load(text)
-    errors = [problem.message for problem in world.problems if problem.severity == "error"]
-    if errors:
-        raise ValueError("; ".join(errors))
-    return world.messages(proxy)
