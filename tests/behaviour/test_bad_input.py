@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from lateen.local.paths import Holder, holder, locate
+from lateen.local.paths import Holder, holder, locate_here
 from lateen.testing.mesh import GATEWAY, Mesh, free_port
 from lateen.testing.waiting import wait_until
 
@@ -129,7 +129,7 @@ def test_a_disk_that_takes_nothing_more(mesh: Mesh) -> None:
 
 def sockets_of(mesh: Mesh) -> Path:
     """The folder of the running mesh's sockets."""
-    found = holder(locate(str(mesh.data), os.environ, uid=os.geteuid(), home=Path.home()))
+    found = holder(locate_here(str(mesh.data)))
     assert isinstance(found, Holder)
     return Path(found.run)
 

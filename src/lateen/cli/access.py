@@ -15,7 +15,7 @@ import click
 from lateen.api.kinds import info_of
 from lateen.kube.errors import ApiError
 from lateen.kube.records import section
-from lateen.local.paths import LockError, locate
+from lateen.local.paths import LockError, locate_here
 from lateen.sources.kubeclient import KubeClient
 from lateen.sources.kubeconfig import KubeconfigError, connect
 from lateen.sources.kubehttp import Endpoint, UnreachableError
@@ -72,7 +72,7 @@ def _client(kubeconfig: Path | None) -> KubeClient:
     listed = names_cluster(kubeconfig)
     if listed:
         return connect(listed)
-    paths = locate(None, os.environ, uid=os.geteuid(), home=Path.home())
+    paths = locate_here()
     paths.trust()
     if not paths.api_socket.exists():
         raise UnreachableError(

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import click
 
-from lateen.local.paths import LockError, locate
+from lateen.local.paths import LockError, locate_here
 
 __all__ = ["Reporter", "detached"]
 
@@ -56,7 +56,7 @@ def detached(data_dir: str | None, run: Callable[[Reporter], int]) -> NoReturn:
 
 def _log_file(data_dir: str | None) -> Path:
     try:
-        paths = locate(data_dir, os.environ, uid=os.geteuid(), home=Path.home())
+        paths = locate_here(data_dir)
         paths.make()
     except LockError as error:
         click.echo(f"lateen: {error}", err=True)

@@ -4,12 +4,11 @@ import os
 import shutil
 import signal
 from contextlib import suppress
-from pathlib import Path
 
 import click
 
 from lateen.cli.access import fail
-from lateen.local.paths import Holder, Lock, LockError, holder, locate
+from lateen.local.paths import Holder, Lock, LockError, holder, locate_here
 
 __all__ = ["down"]
 
@@ -22,7 +21,7 @@ _PATIENCE = 15  # seconds that a mesh gets to end
 def down(data_dir: str | None, *, purge: bool) -> None:
     """End the mesh; what is stored stays, unless --purge."""
     try:
-        paths = locate(data_dir, os.environ, uid=os.geteuid(), home=Path.home())
+        paths = locate_here(data_dir)
         if not paths.data.exists():
             click.echo("No mesh was started here.")
             return

@@ -1,13 +1,10 @@
 """`lateen kubeconfig`: a kubeconfig of the running mesh."""
 
-import os
-from pathlib import Path
-
 import click
 
 from lateen.cli.access import fail
 from lateen.local.apidoor import read_door
-from lateen.local.paths import LockError, holder, locate
+from lateen.local.paths import LockError, holder, locate_here
 from lateen.sources.kubeconfig import render_kubeconfig
 
 __all__ = ["kubeconfig"]
@@ -18,7 +15,7 @@ __all__ = ["kubeconfig"]
 def kubeconfig(data_dir: str | None) -> None:
     """Print a kubeconfig for kubectl; it holds a token, so keep it to yourself."""
     try:
-        paths = locate(data_dir, os.environ, uid=os.geteuid(), home=Path.home())
+        paths = locate_here(data_dir)
     except LockError as error:
         fail(f"lateen: {error}")
     if holder(paths) is None:

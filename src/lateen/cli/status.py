@@ -1,7 +1,6 @@
 """`lateen status`: what runs, where it is published, what Envoy refused. All of it is read through the API."""
 
 import json
-import os
 from pathlib import Path
 
 import click
@@ -13,7 +12,7 @@ from lateen.cli.tables import print_rows
 from lateen.kube.errors import ApiError
 from lateen.kube.records import JsonObject, section
 from lateen.local.namespaces import POD_RANGE
-from lateen.local.paths import holder, locate
+from lateen.local.paths import holder, locate_here
 from lateen.local.status import BOARD, BOARD_NAMESPACE
 from lateen.sources.kubeclient import KubeClient
 
@@ -102,7 +101,7 @@ def _published(port: JsonObject) -> str:
 
 
 def _mesh(board: JsonObject) -> dict[str, str]:
-    paths = locate(None, os.environ, uid=os.geteuid(), home=Path.home())
+    paths = locate_here()
     running = holder(paths)
     return {
         "data": str(paths.data),

@@ -23,7 +23,7 @@ from lateen.local.apidoor import API_ADDRESS, load_or_create_door
 from lateen.local.manifests import ManifestError, read_manifests
 from lateen.local.mesh import INGRESS, LocalMesh, MeshPlan
 from lateen.local.namespaces import POD_RANGE, free_range, host_ranges
-from lateen.local.paths import Lock, LockError, Paths, locate
+from lateen.local.paths import Lock, LockError, Paths, locate_here
 from lateen.local.preflight import examine
 from lateen.local.publish import Publication, PublishError, open_listeners, parse_publication
 from lateen.local.userns import IsolationError, NodeContext, run_node
@@ -67,7 +67,7 @@ def publications_of(publish: tuple[str, ...]) -> tuple[Publication, ...]:
 
 def up(options: UpOptions, on_started: OnStarted, on_failed: OnFailed) -> int:
     """Run a mesh until it is told to end; returns an exit code. UpError before anything is made. Call it from a process with one thread."""
-    paths = locate(options.data_dir, os.environ, uid=os.geteuid(), home=Path.home())
+    paths = locate_here(options.data_dir)
     try:
         base, objects = read_manifests(options.base), read_manifests(options.files)
         publications = _publications(options.publish)

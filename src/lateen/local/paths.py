@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-__all__ = ["Holder", "Lock", "LockError", "Paths", "holder", "locate"]
+__all__ = ["Holder", "Lock", "LockError", "Paths", "holder", "locate", "locate_here"]
 
 _LONGEST_SOCKET_PATH = 107
 _DYING_SECONDS = 10
@@ -79,6 +79,11 @@ class Holder(Struct, frozen=True, kw_only=True):
     pid: int
     started: str
     run: str
+
+
+def locate_here(data_dir: str | None = None) -> Paths:
+    """`locate` for this process: its environment, user and home; LockError as there."""
+    return locate(data_dir, os.environ, uid=os.geteuid(), home=Path.home())
 
 
 def locate(data_dir: str | None, environ: Mapping[str, str], *, uid: int, home: Path) -> Paths:
