@@ -1,6 +1,7 @@
 """Structured logs: `get("scope")` returns a logger; `configure` is called once by a composition root.
 
-Why: one format (console for people, JSON for machines), one level setting per scope. Must not be imported by the core.
+Why: one format (console for people, JSON for machines), one level setting per scope. structlog is loaded with the first line or
+setting: most commands log nothing, and it takes a quarter of their start. Must not be imported by the core.
 """
 
 import contextlib
@@ -8,28 +9,35 @@ import logging
 import sys
 from typing import Any
 
-import structlog
-
 __all__ = ["configure", "get"]
 
 
-class _Unfailing(structlog.PrintLogger):
-    """A line that cannot be written (a full disk, a reader gone away) is lost: who has something to say must not fail for it."""
+class _Logger:
+    """A logger of one scope."""
 
-    def msg(self, message: str) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            super().msg(message)
+    def __init__(self, scope: str) -> None:
+        self._scope = scope
 
-    log = debug = info = warn = warning = msg
-    fatal = failure = err = error = critical = exception = msg
+    def __getattr__(self, name: str) -> Any:
+        import structlog
 
-
-def _logger(*_: object) -> _Unfailing:
-    return _Unfailing(sys.stderr)
+        return getattr(structlog.get_logger(scope=self._scope), name)
 
 
 def configure(level: str = "info", *, as_json: bool = False) -> None:
     """Set the process's log level (debug, info, warning, error) and format; writes to standard error."""
+    import structlog
+
+    class Unfailing(structlog.PrintLogger):
+        """A line that cannot be written (a full disk, a reader gone away) is lost: who has something to say must not fail for it."""
+
+        def msg(self, message: str) -> None:
+            with contextlib.suppress(OSError, ValueError):
+                super().msg(message)
+
+        log = debug = info = warn = warning = msg
+        fatal = failure = err = error = critical = exception = msg
+
     renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     structlog.configure(
         processors=[
@@ -39,11 +47,11 @@ def configure(level: str = "info", *, as_json: bool = False) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=_logger,
+        logger_factory=lambda *_: Unfailing(sys.stderr),
         cache_logger_on_first_use=False,
     )
 
 
 def get(scope: str) -> Any:
     """A logger whose lines carry `scope`."""
-    return structlog.get_logger(scope=scope)
+    return _Logger(scope)
