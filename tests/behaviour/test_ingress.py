@@ -1,16 +1,14 @@
 """The ingress gateway: what it lets in, over HTTP and HTTPS, and what it does not know."""
 
 import base64
-import datetime as dt
 import ssl
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
+from lateen.testing.certificates import self_signed
 from lateen.testing.mesh import Mesh
 from lateen.testing.waiting import wait_until
 
@@ -61,22 +59,7 @@ class Credential(NamedTuple):
 
 def credential(host: str) -> Credential:
     """A new self-signed certificate."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
-    start = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + dt.timedelta(days=36500))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    chain = certificate.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    certificate, chain, private = self_signed(x509.DNSName(host))
     secret = (
         "apiVersion: v1\nkind: Secret\ntype: kubernetes.io/tls\nmetadata: {name: shop-certificate, namespace: istio-system}\n"
         f"data: {{tls.crt: {base64.b64encode(chain).decode()}, tls.key: {base64.b64encode(private).decode()}}}\n"

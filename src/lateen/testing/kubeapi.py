@@ -3,7 +3,6 @@
 Must not be used by the product.
 """
 
-import datetime as dt
 import ipaddress
 import socket
 import ssl
@@ -13,8 +12,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from lateen.kube.admission import Admission, admit_all
 from lateen.runtime.clock import Clock, SystemClock
@@ -25,6 +22,7 @@ from lateen.serve.http_kube.server import KubeServer
 from lateen.sources.kubeclient import Endpoint, KubeClient
 from lateen.sources.kubeconfig import render_kubeconfig
 from lateen.sources.sqlite import SqliteFile
+from lateen.testing.certificates import self_signed
 from lateen.util.redact import Secret
 
 __all__ = ["TOKEN", "RunningApi", "kube_api"]
@@ -70,34 +68,12 @@ async def kube_api(
 
 
 def _add_tls(server: KubeServer, folder: Path, kubeconfig: Path) -> None:
-    authority, chain = _certificate()
-    (folder / "server.pem").write_bytes(chain)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    _, authority, key = self_signed(address, x509.BasicConstraints(ca=True, path_length=None))
+    (folder / "server.pem").write_bytes(authority + key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "server.pem")
     listener = socket.create_server(("127.0.0.1", 0))
     server.add_tls([listener], context, {"tester": Secret(TOKEN.encode())})
-    address = f"https://127.0.0.1:{listener.getsockname()[1]}"
-    kubeconfig.write_text(render_kubeconfig(address, authority, TOKEN), encoding="utf-8")
-
-
-def _certificate() -> tuple[bytes, bytes]:
-    """A self-signed certificate for 127.0.0.1, alone and with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "lateen test API")])
-    start = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-    alternative = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + dt.timedelta(days=36500))
-        .add_extension(alternative, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return pem, pem + private
+    url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+    kubeconfig.write_text(render_kubeconfig(url, authority, TOKEN), encoding="utf-8")

@@ -1,0 +1,31 @@
+"""Self-signed certificates for the servers of tests."""
+
+import datetime as dt
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+__all__ = ["self_signed"]
+
+
+def self_signed(name: x509.GeneralName, *extensions: x509.ExtensionType) -> tuple[x509.Certificate, bytes, bytes]:
+    """A new ECDSA P-256 certificate of 2020 to 2119 for `name`, with critical `extensions`: itself, its PEM, and its key's PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, str(name.value))])
+    start = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + dt.timedelta(days=36500))
+        .add_extension(x509.SubjectAlternativeName([name]), critical=False)
+    )
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=True)
+    certificate = builder.sign(key, hashes.SHA256())
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return certificate, certificate.public_bytes(serialization.Encoding.PEM), private
