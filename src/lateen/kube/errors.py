@@ -5,9 +5,13 @@ store, answered by the HTTP door and raised again by the client. Must not know H
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple, NoReturn
 
+import msgspec
+
 from lateen.api.kinds import KindInfo
+from lateen.kube.records import JsonObject, resource_id
 
 __all__ = [
     "ApiError",
@@ -23,6 +27,7 @@ __all__ = [
     "missing_kind",
     "not_found",
     "precondition_failed",
+    "refusal",
     "reject",
     "unavailable",
     "unprocessable",
@@ -64,6 +69,15 @@ class ApiError(Exception):
         return str(self.status.get("message", ""))
 
 
+def refusal(code: int, body: bytes, otherwise: str) -> ApiError:
+    """What a server's answer of that HTTP code says: its Status, or else its text, or `otherwise` where it is empty."""
+    with suppress(msgspec.MsgspecError):
+        status = msgspec.json.decode(body, type=JsonObject)
+        if status.get("kind") == "Status":
+            return ApiError(status)
+    return error(code, "", body[:500].decode("utf-8", "replace").strip() or otherwise)
+
+
 def error(code: int, reason: str, message: str, details: Mapping[str, object] | None = None) -> ApiError:
     """Any Status failure."""
     status: dict[str, object] = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message}
@@ -83,13 +97,9 @@ def _details(info: KindInfo, name: str) -> dict[str, object]:
     return details
 
 
-def _resource(info: KindInfo) -> str:
-    return f"{info.plural}.{info.group}" if info.group else info.plural
-
-
 def not_found(info: KindInfo, name: str) -> ApiError:
     """404: no such object."""
-    return error(404, "NotFound", f'{_resource(info)} "{name}" not found', _details(info, name))
+    return error(404, "NotFound", f'{resource_id(info)} "{name}" not found', _details(info, name))
 
 
 def missing_kind() -> ApiError:
@@ -99,13 +109,13 @@ def missing_kind() -> ApiError:
 
 def already_exists(info: KindInfo, name: str, *, deleting: bool = False) -> ApiError:
     """409: create met an object of that name."""
-    message = f'{_resource(info)} "{name}" already exists'
+    message = f'{resource_id(info)} "{name}" already exists'
     return error(409, "AlreadyExists", f"object is being deleted: {message}" if deleting else message, _details(info, name))
 
 
 def conflict(info: KindInfo, name: str, why: str = STALE) -> ApiError:
     """409: the writer's resourceVersion or uid is not the present one."""
-    return error(409, "Conflict", f'Operation cannot be fulfilled on {_resource(info)} "{name}": {why}', _details(info, name))
+    return error(409, "Conflict", f'Operation cannot be fulfilled on {resource_id(info)} "{name}": {why}', _details(info, name))
 
 
 def precondition_failed(info: KindInfo, name: str, why: str) -> ApiError:
@@ -119,7 +129,7 @@ def forbidden(info: KindInfo, name: str, why: str, causes: Sequence[Cause] = ())
     details = _details(info, name)
     if causes:
         details["causes"] = [_cause(cause) for cause in causes]
-    return error(403, "Forbidden", f'{_resource(info)} "{name}" is forbidden: {why}', details)
+    return error(403, "Forbidden", f'{resource_id(info)} "{name}" is forbidden: {why}', details)
 
 
 def bad_request(message: str) -> ApiError:

@@ -6,7 +6,6 @@ is what the node itself knows of the pod. Must not verify tokens.
 
 import base64
 import hashlib
-import os
 from pathlib import Path
 
 import msgspec
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from lateen.api.pods import Pod
 from lateen.runtime.clock import Clock
+from lateen.server.rootca import write_private
 
 __all__ = ["ISSUER", "Tokens"]
 
@@ -59,11 +59,7 @@ class Tokens:
             return found
         key = ec.generate_private_key(ec.SECP256R1())
         plain = serialization.NoEncryption()
-        draft = self._path.with_suffix(".new")
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-            file.write(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
-        draft.replace(self._path)
+        write_private(self._path, key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
         return key
 
 

@@ -18,7 +18,7 @@ from lateen.runtime import log, tasks
 from lateen.serve.node import NodeError, proxy_from_node
 from lateen.util.wire import join, text
 
-__all__ = ["AdsService", "Hub", "Session", "decode_request", "encode_delta", "encode_sotw"]
+__all__ = ["AdsService", "Hub", "Session", "decode_request", "encode_delta", "encode_sotw", "queue", "write"]
 
 _SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 _PATIENCE = 1.0  # seconds that listeners wait for a client to ask for the endpoints of its new clusters
@@ -78,8 +78,8 @@ class AdsService:
             return
         proxy = await self._admit(first, context)
         outbox: asyncio.Queue[Push] = asyncio.Queue()
-        session = self._hub.connect(proxy, sotw=sotw, send=lambda pushes: _queue(outbox, pushes))
-        writer = tasks.spawn(_write(outbox, context, encode_sotw if sotw else encode_delta), name=f"ads write {proxy.id}")
+        session = self._hub.connect(proxy, sotw=sotw, send=lambda pushes: queue(outbox, pushes))
+        writer = tasks.spawn(write(outbox, context, encode_sotw if sotw else encode_delta), name=f"ads write {proxy.id}")
         watchdog = _Patience(session)
         try:
             session.on_request(decode_request(first))
@@ -127,12 +127,14 @@ class _Patience:
             self._timer = None
 
 
-def _queue(outbox: "asyncio.Queue[Push]", pushes: tuple[Push, ...]) -> None:
+def queue(outbox: "asyncio.Queue[Push]", pushes: tuple[Push, ...]) -> None:
+    """Have `write` send them."""
     for push in pushes:
         outbox.put_nowait(push)
 
 
-async def _write(outbox: "asyncio.Queue[Push]", context: Context, encode: Callable[[Push], bytes]) -> None:
+async def write(outbox: "asyncio.Queue[Push]", context: Context, encode: Callable[[Push], bytes]) -> None:
+    """Send what comes into the outbox, in order, until cancelled."""
     while True:
         await context.write(encode(await outbox.get()))
 

@@ -19,7 +19,7 @@ from lateen.ads.stream import Stream
 from lateen.model.frame import Snapshot
 from lateen.model.secretplan import SecretPlan
 from lateen.runtime import log, tasks
-from lateen.serve.grpc_ads import decode_request, encode_delta, encode_sotw
+from lateen.serve.grpc_ads import decode_request, encode_delta, encode_sotw, queue, write
 from lateen.xds.pack import pack
 from lateen.xds.secret import build_secret
 
@@ -77,7 +77,7 @@ class SdsServer:
         """Give these out from now on, to open streams at once."""
         self._snapshot = _snapshot(secrets)
         for stream, outbox in self._sessions.items():
-            _queue(outbox, stream.on_snapshot(self._snapshot))
+            queue(outbox, stream.on_snapshot(self._snapshot))
 
     async def _delta(self, requests: AsyncIterator[pb.DeltaDiscoveryRequest], context: Context) -> None:
         await self._serve(requests, context, sotw=False)
@@ -89,28 +89,17 @@ class SdsServer:
         stream = Stream(self._snapshot, sotw=sotw)
         outbox: asyncio.Queue[Push] = asyncio.Queue()
         self._sessions[stream] = outbox
-        writer = tasks.spawn(_write(outbox, context, sotw=sotw), name=f"sds write {self._path}")
+        writer = tasks.spawn(write(outbox, context, encode_sotw if sotw else encode_delta), name=f"sds write {self._path}")
         try:
             async for message in requests:
                 request = decode_request(message)
                 if request.error is not None:
                     _log.warning("Envoy refused a certificate", socket=str(self._path), reason=request.error)
                 if request.type_url == SDS:
-                    _queue(outbox, stream.on_request(request))
+                    queue(outbox, stream.on_request(request))
         finally:
             del self._sessions[stream]
             await tasks.cancel_all(writer)
-
-
-def _queue(outbox: "asyncio.Queue[Push]", pushes: tuple[Push, ...]) -> None:
-    for push in pushes:
-        outbox.put_nowait(push)
-
-
-async def _write(outbox: "asyncio.Queue[Push]", context: Context, *, sotw: bool) -> None:
-    encode = encode_sotw if sotw else encode_delta
-    while True:
-        await context.write(encode(await outbox.get()))
 
 
 def _snapshot(secrets: Iterable[SecretPlan]) -> Snapshot:

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from lateen.api.kinds import KindInfo, info_of
-from lateen.kube.errors import ApiError, error
+from lateen.kube.errors import ApiError, refusal
 from lateen.kube.paths import path_of
 from lateen.kube.records import JsonObject, section
 from lateen.runtime.clock import Clock, SystemClock
@@ -268,7 +268,7 @@ class KubeClient:
             data = msgspec.json.encode(body)
         reply = await self._pool.send(method, target, headers=headers, body=data)
         if reply.status >= 400:
-            raise _refusal(reply.status, await reply.read())
+            raise refusal(reply.status, await reply.read(), f"HTTP {reply.status}")
         return reply
 
 
@@ -300,16 +300,6 @@ def _decode(body: bytes, form: type[_T]) -> _T:
         return msgspec.json.decode(body, type=form)
     except msgspec.MsgspecError as problem:
         raise UnreachableError(f"the server's answer is not Kubernetes JSON ({problem}): {body[:200]!r}") from problem
-
-
-def _refusal(code: int, body: bytes) -> ApiError:
-    try:
-        status = msgspec.json.decode(body, type=JsonObject)
-        if status.get("kind") == "Status":
-            return ApiError(status)
-    except msgspec.MsgspecError:
-        pass
-    return error(code, "", body[:500].decode("utf-8", "replace").strip() or f"HTTP {code}")
 
 
 async def _lines(reply: Reply, patience: float) -> AsyncGenerator[bytes, None]:

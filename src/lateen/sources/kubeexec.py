@@ -13,7 +13,7 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Ping, RejectConnection, RejectData, Request, TextMessage
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-from lateen.kube.errors import ApiError, error
+from lateen.kube.errors import ApiError, refusal
 from lateen.kube.records import JsonObject, section
 from lateen.sources.kubehttp import Endpoint, UnreachableError
 
@@ -56,7 +56,7 @@ class ExecStream:
         extra = [(name.lower().encode(), value.encode()) for name, value in headers.items() if name != "Host"]
         request = Request(host=headers.get("Host", "localhost"), target=target, subprotocols=_PROTOCOLS, extra_headers=extra)
         await self._send(self._connection.send(request))
-        refusal = b""
+        said = b""
         code = 0
         while True:
             events = await self._receive()
@@ -68,9 +68,9 @@ class ExecStream:
                 if isinstance(event, RejectConnection):
                     code = event.status_code
                 if isinstance(event, RejectData):
-                    refusal += event.data
+                    said += event.data
                 if code and ((isinstance(event, RejectData) and event.body_finished) or not getattr(event, "has_body", True)):
-                    raise _refusal(code, refusal)
+                    raise refusal(code, said, f"the server refused the WebSocket with HTTP {code}")
 
     async def __aenter__(self) -> Self:
         return self
@@ -134,14 +134,6 @@ class ExecStream:
             if isinstance(event, Ping):
                 await self._send(self._connection.send(event.response()))
         return list(events)
-
-
-def _refusal(code: int, body: bytes) -> ApiError:
-    with suppress(msgspec.MsgspecError):
-        status = msgspec.json.decode(body, type=JsonObject)
-        if status.get("kind") == "Status":
-            return ApiError(status)
-    return error(code, "", body[:500].decode("utf-8", "replace").strip() or f"the server refused the WebSocket with HTTP {code}")
 
 
 def _exit_code(body: bytes) -> int:
