@@ -14,7 +14,7 @@ import click
 
 from lateen.api.kinds import info_of
 from lateen.kube.errors import ApiError
-from lateen.kube.records import section
+from lateen.kube.records import dicts, section
 from lateen.local.paths import LockError, locate_here
 from lateen.sources.kubeclient import KubeClient
 from lateen.sources.kubeconfig import KubeconfigError, connect
@@ -83,6 +83,6 @@ def _client(kubeconfig: Path | None) -> KubeClient:
 
 async def first_container(client: KubeClient, namespace: str, pod: str) -> str:
     """The pod's first container that is not its sidecar; "" where the server is to choose."""
-    containers = section(await client.get(info_of("Pod"), pod, namespace), "spec").get("containers")
-    names = [str(one.get("name")) for one in containers if isinstance(one, dict)] if isinstance(containers, list) else []
+    spec = section(await client.get(info_of("Pod"), pod, namespace), "spec")
+    names = [str(one.get("name")) for one in dicts(spec.get("containers"))]
     return next((name for name in names if name != _SIDECAR), names[0] if names else "")

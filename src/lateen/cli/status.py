@@ -10,7 +10,7 @@ from lateen.api.kinds import KINDS, KindInfo, info_of
 from lateen.cli.access import kubeconfig_option, names_cluster, with_client
 from lateen.cli.tables import print_rows
 from lateen.kube.errors import ApiError
-from lateen.kube.records import JsonObject, section
+from lateen.kube.records import JsonObject, dicts, section
 from lateen.local.namespaces import POD_RANGE
 from lateen.local.paths import holder, locate_here
 from lateen.local.status import BOARD, BOARD_NAMESPACE
@@ -92,7 +92,7 @@ async def _board(client: KubeClient) -> JsonObject:
 
 
 def _told(board: JsonObject, key: str) -> list[JsonObject]:
-    return _list(json.loads(str(board.get(key, "[]"))))
+    return dicts(json.loads(str(board.get(key, "[]"))))
 
 
 def _published(port: JsonObject) -> str:
@@ -114,10 +114,10 @@ def _mesh(board: JsonObject) -> dict[str, str]:
 def _pod(pod: JsonObject, held: dict[tuple[str, str], str]) -> PodLine:
     meta, told = section(pod, "metadata"), section(pod, "status")
     namespace, name = str(meta.get("namespace")), str(meta.get("name"))
-    containers = _list(told.get("containerStatuses"))
+    containers = dicts(told.get("containerStatuses"))
     sidecar = next((one for one in containers if one.get("name") == _SIDECAR), None)
     waiting = [f"{one.get('name')}: {reason}" for one in containers if (reason := section(section(one, "state"), "waiting").get("reason"))]
-    ready = any(one.get("type") == "Ready" and one.get("status") == "True" for one in _list(told.get("conditions")))
+    ready = any(one.get("type") == "Ready" and one.get("status") == "True" for one in dicts(told.get("conditions")))
     return PodLine(
         namespace=namespace,
         name=name,
@@ -134,7 +134,7 @@ def _pod(pod: JsonObject, held: dict[tuple[str, str], str]) -> PodLine:
 async def _refused(client: KubeClient, info: KindInfo) -> list[tuple[str, str]]:
     found = []
     for obj in (await client.list(info)).items:
-        for condition in _list(section(obj, "status").get("conditions")):
+        for condition in dicts(section(obj, "status").get("conditions")):
             if condition.get("type") == "Rejected" and condition.get("status") == "True":
                 meta = section(obj, "metadata")
                 found.append((f"{info.kind} {meta.get('namespace')}/{meta.get('name')}", str(condition.get("message"))))
@@ -158,7 +158,3 @@ def _print(report: Report) -> None:
     print_rows(rows)
     for name, message in report.refused:
         click.echo(f"\nEnvoy refused {name}: {message}")
-
-
-def _list(value: object) -> list[JsonObject]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

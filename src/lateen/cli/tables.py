@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from lateen.kube.ages import age
-from lateen.kube.records import JsonObject, section
+from lateen.kube.records import JsonObject, dicts, section
 from lateen.runtime.clock import SystemClock
 
 __all__ = ["print_rows", "print_table"]
@@ -17,11 +17,11 @@ _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT")
 
 def print_table(table: JsonObject, *, wide: bool, namespaces: bool, headers: bool) -> None:
     """A `meta.k8s.io` Table; columns of lower priority only when `wide`."""
-    columns = _dicts(table.get("columnDefinitions"))
+    columns = dicts(table.get("columnDefinitions"))
     shown = [number for number, column in enumerate(columns) if wide or not column.get("priority")]
     rows = [[str(columns[number].get("name", "")).upper() for number in shown]] if headers else []
     names = ["NAMESPACE"] if headers else []
-    for row in _dicts(table.get("rows")):
+    for row in dicts(table.get("rows")):
         cells = row.get("cells")
         listed = cells if isinstance(cells, list) else []
         rows.append([_cell(listed[number], columns[number]) for number in shown])
@@ -47,7 +47,3 @@ def _cell(value: object, column: JsonObject) -> str:
     if column.get("type") == "date" and _TIMESTAMP.match(str(value)):  # Lateen's own API sends ages already
         return age(value, datetime.fromtimestamp(SystemClock().now(), UTC))
     return str(value)
-
-
-def _dicts(value: object) -> list[JsonObject]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

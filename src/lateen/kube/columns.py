@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from lateen.kube.ages import age
 from lateen.kube.podstatus import pod_ready, pod_restarts, pod_status
-from lateen.kube.records import JsonObject, section
+from lateen.kube.records import JsonObject, dicts, section
 
 __all__ = ["COLUMNS", "ColumnDefinition", "Printer", "created"]
 
@@ -48,10 +48,6 @@ def _name(obj: JsonObject) -> object:
     return section(obj, "metadata").get("name", "")
 
 
-def _items(value: object) -> Sequence[JsonObject]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
 def _join(values: Iterable[object], empty: str = _NONE) -> str:
     return ",".join(str(value) for value in values) or empty
 
@@ -62,7 +58,7 @@ def _selector(labels: Mapping[str, object]) -> str:
 
 def _pod(obj: JsonObject, now: datetime) -> list[object]:
     spec, status = section(obj, "spec"), section(obj, "status")
-    gates = _items(spec.get("readinessGates"))
+    gates = dicts(spec.get("readinessGates"))
     return [
         _name(obj),
         pod_ready(obj),
@@ -79,7 +75,7 @@ def _pod(obj: JsonObject, now: datetime) -> list[object]:
 def _service(obj: JsonObject, now: datetime) -> list[object]:
     spec = section(obj, "spec")
     kind = spec.get("type", "ClusterIP")
-    ports = [_service_port(port) for port in _items(spec.get("ports"))]
+    ports = [_service_port(port) for port in dicts(spec.get("ports"))]
     return [
         _name(obj),
         kind,
@@ -102,14 +98,14 @@ def _external(obj: JsonObject, spec: JsonObject, kind: object) -> str:
     given = spec.get("externalIPs")
     addresses = [str(a) for a in given] if isinstance(given, list) else []
     if kind == "LoadBalancer":
-        ingress = _items(section(section(obj, "status"), "loadBalancer").get("ingress"))
+        ingress = dicts(section(section(obj, "status"), "loadBalancer").get("ingress"))
         addresses += [str(entry.get("ip") or entry.get("hostname")) for entry in ingress]
         return _join(addresses, "<pending>")
     return _join(addresses)
 
 
 def _containers(obj: JsonObject) -> tuple[str, str]:
-    containers = _items(section(section(section(obj, "spec"), "template"), "spec").get("containers"))
+    containers = dicts(section(section(section(obj, "spec"), "template"), "spec").get("containers"))
     return _join(c.get("name", "") for c in containers), _join(c.get("image", "") for c in containers)
 
 
@@ -138,7 +134,7 @@ def _node(obj: JsonObject, now: datetime) -> list[object]:
     status, labels = section(obj, "status"), section(section(obj, "metadata"), "labels")
     prefix = "node-role.kubernetes.io/"
     info = section(status, "nodeInfo")
-    addresses = {a.get("type"): a.get("address") for a in _items(status.get("addresses"))}
+    addresses = {a.get("type"): a.get("address") for a in dicts(status.get("addresses"))}
     return [
         _name(obj),
         _node_status(obj),
@@ -154,7 +150,7 @@ def _node(obj: JsonObject, now: datetime) -> list[object]:
 
 
 def _node_status(obj: JsonObject) -> str:
-    conditions = {c.get("type"): c.get("status") for c in _items(section(obj, "status").get("conditions"))}
+    conditions = {c.get("type"): c.get("status") for c in dicts(section(obj, "status").get("conditions"))}
     ready = {"True": "Ready", "False": "NotReady"}.get(str(conditions.get("Ready")), "Unknown")
     return f"{ready},SchedulingDisabled" if section(obj, "spec").get("unschedulable") else ready
 
@@ -168,7 +164,7 @@ def _secret(obj: JsonObject, now: datetime) -> list[object]:
 
 
 def _service_account(obj: JsonObject, now: datetime) -> list[object]:
-    return [_name(obj), len(_items(obj.get("secrets"))), created(obj, now)]
+    return [_name(obj), len(dicts(obj.get("secrets"))), created(obj, now)]
 
 
 def _shortened(values: Sequence[str]) -> str:
@@ -178,10 +174,10 @@ def _shortened(values: Sequence[str]) -> str:
 
 def _endpoint_slice(obj: JsonObject, now: datetime) -> list[object]:
     addresses: list[str] = []
-    for endpoint in _items(obj.get("endpoints")):
+    for endpoint in dicts(obj.get("endpoints")):
         found = endpoint.get("addresses")
         addresses += [str(a) for a in found] if isinstance(found, list) else []
-    ports = [str(port.get("port", "*")) for port in _items(obj.get("ports"))]
+    ports = [str(port.get("port", "*")) for port in dicts(obj.get("ports"))]
     endpoints = _shortened(addresses) if addresses else "<unset>"
     return [_name(obj), obj.get("addressType", ""), _shortened(ports) if ports else "<unset>", endpoints, created(obj, now)]
 
@@ -189,9 +185,9 @@ def _endpoint_slice(obj: JsonObject, now: datetime) -> list[object]:
 def _endpoints(obj: JsonObject, now: datetime) -> list[object]:
     found = [
         f"{address.get('ip')}:{port.get('port')}"
-        for subset in _items(obj.get("subsets"))
-        for address in _items(subset.get("addresses"))
-        for port in _items(subset.get("ports"))
+        for subset in dicts(obj.get("subsets"))
+        for address in dicts(subset.get("addresses"))
+        for port in dicts(subset.get("ports"))
     ]
     return [_name(obj), _shortened(found), created(obj, now)]
 

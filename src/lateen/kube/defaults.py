@@ -4,9 +4,7 @@ Why: merge keys (`ports` by port and protocol), kubectl's tables and the node re
 what is there, and must not look at other objects.
 """
 
-from collections.abc import Iterable
-
-from lateen.kube.records import JsonObject, section
+from lateen.kube.records import JsonObject, dicts, section
 
 __all__ = ["apply_defaults"]
 
@@ -39,12 +37,8 @@ def _namespace(obj: JsonObject) -> None:
     obj["status"] = {"phase": "Active"} | section(obj, "status")
 
 
-def _items(value: object) -> Iterable[JsonObject]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
 def _protocols(ports: object) -> None:
-    for port in _items(ports):
+    for port in dicts(ports):
         port.setdefault("protocol", "TCP")
 
 
@@ -54,7 +48,7 @@ def _service(spec: JsonObject) -> None:
     _protocols(spec.get("ports"))
     if spec["type"] == "ExternalName":
         return
-    for port in _items(spec.get("ports")):
+    for port in dicts(spec.get("ports")):
         if "port" in port:
             port.setdefault("targetPort", port["port"])
     spec.setdefault("ipFamilies", ["IPv4"])
@@ -70,7 +64,7 @@ def _pod(spec: JsonObject) -> None:
     spec.setdefault("dnsPolicy", "ClusterFirst")
     spec.setdefault("securityContext", {})
     spec.setdefault("schedulerName", "default-scheduler")
-    for container in (*_items(spec.get("initContainers")), *_items(spec.get("containers"))):
+    for container in (*dicts(spec.get("initContainers")), *dicts(spec.get("containers"))):
         container.setdefault("resources", {})
         _protocols(container.get("ports"))
         for probe in ("livenessProbe", "readinessProbe", "startupProbe"):

@@ -7,7 +7,7 @@ never leaves orphans. Pods that run on a node stay, marked, until the node delet
 from collections import deque
 from datetime import datetime, timedelta
 
-from lateen.kube.records import JsonObject, Ref, Stored, load, section, store
+from lateen.kube.records import JsonObject, Ref, Stored, dicts, load, section, store
 from lateen.kube.store import Transaction
 from lateen.util.times import rfc3339
 
@@ -96,8 +96,7 @@ class Deletion:
             return
         obj = load(stored.body)
         meta = section(obj, "metadata")
-        owners = meta.get("ownerReferences")
-        kept = [o for o in owners if isinstance(o, dict) and o.get("uid") not in lost] if isinstance(owners, list) else []
+        kept = [owner for owner in dicts(meta.get("ownerReferences")) if owner.get("uid") not in lost]
         if kept:
             meta["ownerReferences"] = kept
         else:

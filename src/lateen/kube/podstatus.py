@@ -7,30 +7,26 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from lateen.kube.ages import age
-from lateen.kube.records import JsonObject, section
+from lateen.kube.records import JsonObject, dicts, section
 
 __all__ = ["pod_ready", "pod_restarts", "pod_status"]
 
 
-def _items(value: object) -> Sequence[JsonObject]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
 def _sidecars(obj: JsonObject) -> set[object]:
     """Init containers that stay: they count as containers."""
-    return {c.get("name") for c in _items(section(obj, "spec").get("initContainers")) if c.get("restartPolicy") == "Always"}
+    return {c.get("name") for c in dicts(section(obj, "spec").get("initContainers")) if c.get("restartPolicy") == "Always"}
 
 
 def _counted(obj: JsonObject) -> Sequence[JsonObject]:
     status = section(obj, "status")
     sidecars = _sidecars(obj)
-    staying = [s for s in _items(status.get("initContainerStatuses")) if s.get("name") in sidecars]
-    return [*staying, *_items(status.get("containerStatuses"))]
+    staying = [s for s in dicts(status.get("initContainerStatuses")) if s.get("name") in sidecars]
+    return [*staying, *dicts(status.get("containerStatuses"))]
 
 
 def pod_ready(obj: JsonObject) -> str:
     """Ready containers of all."""
-    total = len(_items(section(obj, "spec").get("containers"))) + len(_sidecars(obj))
+    total = len(dicts(section(obj, "spec").get("containers"))) + len(_sidecars(obj))
     return f"{sum(s.get('ready') is True for s in _counted(obj))}/{total}"
 
 
@@ -55,9 +51,9 @@ def pod_status(obj: JsonObject) -> str:
 
 
 def _init_problem(obj: JsonObject) -> str:
-    specs = _items(section(obj, "spec").get("initContainers"))
+    specs = dicts(section(obj, "spec").get("initContainers"))
     sidecars = _sidecars(obj)
-    for index, status in enumerate(_items(section(obj, "status").get("initContainerStatuses"))):
+    for index, status in enumerate(dicts(section(obj, "status").get("initContainerStatuses"))):
         state = section(status, "state")
         terminated, waiting = section(state, "terminated"), section(state, "waiting")
         if terminated.get("exitCode") == 0 or (status.get("name") in sidecars and status.get("started")):
@@ -73,7 +69,7 @@ def _init_problem(obj: JsonObject) -> str:
 def _container_problem(status: JsonObject) -> str:
     reason = ""
     running = False
-    for container in reversed(_items(status.get("containerStatuses"))):
+    for container in reversed(dicts(status.get("containerStatuses"))):
         state = section(container, "state")
         waiting, terminated = section(state, "waiting"), section(state, "terminated")
         if waiting.get("reason"):

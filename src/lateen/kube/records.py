@@ -21,6 +21,7 @@ __all__ = [
     "SavedChange",
     "Stored",
     "canonical",
+    "dicts",
     "is_custom",
     "load",
     "render",
@@ -165,6 +166,11 @@ def section(obj: Mapping[str, object], name: str) -> JsonObject:
     """A map inside an object; empty where it is absent or of another type."""
     value = obj.get(name)
     return value if isinstance(value, dict) else {}
+
+
+def dicts(value: object) -> list[JsonObject]:
+    """The maps of a JSON list; empty where it is absent or of another type."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def strings(value: object) -> dict[str, str]:

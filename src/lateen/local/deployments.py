@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from lateen.api.kinds import info_of
-from lateen.kube.records import JsonObject, section
+from lateen.kube.records import JsonObject, dicts, section
 from lateen.local.accounts import Accounts
 from lateen.local.informer import Informer, Name, WorkQueue, name_of, owner_of
 from lateen.local.replicasets import ReplicaSets, is_available, is_ready, owner_reference, whole
@@ -230,8 +230,7 @@ class Deployments:
 
     def _dated(self, deployment: JsonObject, conditions: list[JsonObject]) -> list[JsonObject]:
         """The conditions with the times of their last change; what has not changed keeps its times."""
-        found = section(deployment, "status").get("conditions")
-        before = {each.get("type"): each for each in found if isinstance(each, dict)} if isinstance(found, list) else {}
+        before = {each.get("type"): each for each in dicts(section(deployment, "status").get("conditions"))}
         now = _now(self._clock)
         for each in conditions:
             old = before.get(each["type"], {})

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from lateen.api.kinds import info_of
 from lateen.kube.errors import ApiError
-from lateen.kube.records import JsonObject, section
+from lateen.kube.records import JsonObject, dicts, section
 from lateen.runtime import log, tasks
 from lateen.runtime.clock import Clock
 from lateen.sources.kubeclient import KubeClient, UnreachableError
@@ -42,9 +42,7 @@ def name_of(obj: Mapping[str, object]) -> Name:
 
 def owner_of(obj: Mapping[str, object]) -> JsonObject:
     """The owner that controls the object; empty where there is none."""
-    owners = section(obj, "metadata").get("ownerReferences")
-    listed = owners if isinstance(owners, list) else []
-    return next((each for each in listed if isinstance(each, dict) and each.get("controller")), {})
+    return next((each for each in dicts(section(obj, "metadata").get("ownerReferences")) if each.get("controller")), {})
 
 
 def _revision(obj: Mapping[str, object]) -> int:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from lateen.kube.records import JsonObject
+from lateen.kube.records import JsonObject, dicts
 from lateen.local.containers import Ended, Waiting
 from lateen.util.times import rfc3339
 
@@ -117,8 +117,7 @@ def _condition(kind: str, holds: bool, reason: str = "", message: str = "") -> J
 
 
 def _dated(conditions: Sequence[JsonObject], before: Mapping[str, object], now: float) -> list[JsonObject]:
-    found = before.get("conditions")
-    old = {each.get("type"): each for each in found if isinstance(each, dict)} if isinstance(found, list) else {}
+    old = {each.get("type"): each for each in dicts(before.get("conditions"))}
     for each in conditions:
         same = old.get(each["type"], {})
         kept = same.get("lastTransitionTime") if same.get("status") == each["status"] else None

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from msgspec import Struct
 
 from lateen.api.kinds import KindInfo, info_of
-from lateen.kube.records import JsonObject, section
+from lateen.kube.records import JsonObject, dicts, section
 from lateen.local.mesh import LocalMesh
+from lateen.local.replicasets import is_ready
 from lateen.runtime.clock import Clock
 
 __all__ = ["PodState", "page_answers", "pod_states", "until_ready"]
@@ -74,17 +75,14 @@ def _complete(deployment: JsonObject) -> bool:
 
 def _state(pod: JsonObject) -> PodState:
     meta, status = section(pod, "metadata"), section(pod, "status")
-    conditions = status.get("conditions")
-    listed = conditions if isinstance(conditions, list) else []
-    ready = any(one.get("type") == "Ready" and one.get("status") == "True" for one in listed if isinstance(one, dict))
+    ready = is_ready(pod)
     return PodState(str(meta.get("namespace", "")), str(meta.get("name", "")), ready, "ready" if ready else _doing(status))
 
 
 def _doing(status: JsonObject) -> str:
     """The first thing a container waits for."""
-    statuses = status.get("containerStatuses")
-    for one in statuses if isinstance(statuses, list) else []:
-        waiting = section(section(one, "state"), "waiting") if isinstance(one, dict) else {}
+    for one in dicts(status.get("containerStatuses")):
+        waiting = section(section(one, "state"), "waiting")
         if waiting.get("reason"):
             return f"{one.get('name')}: {waiting['reason']}"
     return str(status.get("phase", "Pending"))

@@ -9,7 +9,7 @@ import copy
 
 from lateen.api.kinds import info_of
 from lateen.kube.errors import ApiError
-from lateen.kube.records import JsonObject, section
+from lateen.kube.records import JsonObject, dicts, section
 from lateen.local.informer import Informer, Name, name_of, owner_of
 from lateen.sources.kubeclient import KubeClient
 
@@ -45,9 +45,8 @@ def is_live(pod: JsonObject) -> bool:
 
 def is_ready(pod: JsonObject) -> bool:
     """Whether its condition Ready holds."""
-    conditions = section(pod, "status").get("conditions")
-    listed = conditions if isinstance(conditions, list) else []
-    return any(each.get("type") == "Ready" and each.get("status") == "True" for each in listed)
+    conditions = dicts(section(pod, "status").get("conditions"))
+    return any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)
 
 
 def is_available(pod: JsonObject) -> bool:

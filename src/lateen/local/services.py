@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from lateen.dns.table import Client, NameEntry, NameTable
-from lateen.kube.records import JsonObject, section
+from lateen.kube.records import JsonObject, dicts, section
 from lateen.local.informer import Informer, Name, name_of
 from lateen.local.namespaces import NetNS
 from lateen.local.spawner import SpawnError, User
@@ -40,10 +40,6 @@ class Forwarding(NamedTuple):
     pods: tuple[tuple[str, int], ...]
 
 
-def _dicts(value: object) -> list[JsonObject]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
-
-
 def _by_service(slices: Iterable[JsonObject]) -> Mapping[Name, list[JsonObject]]:
     found: dict[Name, list[JsonObject]] = {}
     for each in slices:
@@ -54,7 +50,7 @@ def _by_service(slices: Iterable[JsonObject]) -> Mapping[Name, list[JsonObject]]
 
 
 def _ready(one: JsonObject) -> list[str]:
-    endpoints = [each for each in _dicts(one.get("endpoints")) if section(each, "conditions").get("ready") is not False]
+    endpoints = [each for each in dicts(one.get("endpoints")) if section(each, "conditions").get("ready") is not False]
     return [str(addresses[0]) for each in endpoints if isinstance(addresses := each.get("addresses"), list) and addresses]
 
 
@@ -67,7 +63,7 @@ def forwardings(services: Iterable[JsonObject], slices: Iterable[JsonObject]) ->
         address = spec.get("clusterIP")
         if not address or address == "None":
             continue
-        for port in _dicts(spec.get("ports")):
+        for port in dicts(spec.get("ports")):
             pods = tuple(sorted(_pods(by_service.get(name_of(service), []), port)))
             protocol = str(port.get("protocol", "TCP")).lower()
             if pods and isinstance(number := port.get("port"), int) and protocol in ("tcp", "udp"):
@@ -77,7 +73,7 @@ def forwardings(services: Iterable[JsonObject], slices: Iterable[JsonObject]) ->
 
 def _pods(slices: Iterable[JsonObject], port: JsonObject) -> Iterable[tuple[str, int]]:
     for one in slices:
-        for each in _dicts(one.get("ports")):
+        for each in dicts(one.get("ports")):
             if each.get("name", "") == port.get("name", "") and isinstance(number := each.get("port"), int):
                 yield from ((address, number) for address in _ready(one))
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from lateen.api.kinds import info_of
 from lateen.kube.errors import ApiError
-from lateen.kube.records import JsonObject, section
+from lateen.kube.records import JsonObject, dicts, section
 from lateen.local.informer import Informer, Name, WorkQueue, name_of
 from lateen.local.replicasets import is_ready, owner_reference
 from lateen.runtime.clock import Clock
@@ -30,20 +30,16 @@ _MOST_ENDPOINTS = 100
 Ports = tuple[tuple[str, str, int, str], ...]
 
 
-def _dicts(value: object) -> list[JsonObject]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
-
-
 def ports_of(service: Mapping[str, object], pod: Mapping[str, object]) -> Ports:
     """The service's ports on this pod; a named port that the pod does not have is left out."""
-    containers = _dicts(section(pod, "spec").get("containers"))
+    containers = dicts(section(pod, "spec").get("containers"))
     named = {
         (port.get("name"), port.get("protocol", "TCP")): port.get("containerPort")
         for container in reversed(containers)
-        for port in _dicts(container.get("ports"))
+        for port in dicts(container.get("ports"))
     }
     found = []
-    for port in _dicts(section(service, "spec").get("ports")):
+    for port in dicts(section(service, "spec").get("ports")):
         protocol = str(port.get("protocol", "TCP"))
         target = port.get("targetPort", port.get("port"))
         number = target if isinstance(target, int) else named.get((target, protocol))

@@ -1,6 +1,6 @@
 """Where a published port leads: to a ready pod behind its service. Must not accept connections."""
 
-from lateen.kube.records import JsonObject, section
+from lateen.kube.records import JsonObject, dicts, section
 from lateen.local.informer import Informer, Name
 from lateen.local.publish import Publication
 from lateen.sources.kubeclient import KubeClient
@@ -50,17 +50,13 @@ def _belongs(each: JsonObject, namespace: str, service: str) -> bool:
 
 def _ports(each: JsonObject, service: JsonObject, wanted: int) -> list[int]:
     """The pods' port for a port of the service; a port that is the pods' own counts too."""
-    names = {port.get("name", "") for port in _dicts(section(service, "spec").get("ports")) if port.get("port") == wanted}
-    ports = _dicts(each.get("ports"))
+    names = {port.get("name", "") for port in dicts(section(service, "spec").get("ports")) if port.get("port") == wanted}
+    ports = dicts(each.get("ports"))
     found = [port["port"] for port in ports if port.get("name", "") in names] if names else []
     found = found or [port["port"] for port in ports if port.get("port") == wanted]
     return [port for port in found if isinstance(port, int)]
 
 
 def _ready(each: JsonObject) -> list[str]:
-    endpoints = [one for one in _dicts(each.get("endpoints")) if section(one, "conditions").get("ready") is not False]
+    endpoints = [one for one in dicts(each.get("endpoints")) if section(one, "conditions").get("ready") is not False]
     return [str(addresses[0]) for one in endpoints if isinstance(addresses := one.get("addresses"), list) and addresses]
-
-
-def _dicts(value: object) -> list[JsonObject]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

@@ -17,7 +17,7 @@ from lateen.kube import errors
 from lateen.kube.errors import ApiError
 from lateen.kube.options import flag, whole_number
 from lateen.kube.paths import Target, parse_path
-from lateen.kube.records import JsonObject, load, section
+from lateen.kube.records import JsonObject, dicts, load, section
 from lateen.runtime import tasks
 from lateen.serve.http_kube.answers import failure
 from lateen.serve.http_kube.live import LiveStore
@@ -143,13 +143,8 @@ class Pods:
 
 def _container_names(obj: JsonObject) -> Sequence[str]:
     spec = section(obj, "spec")
-    staying = [c for c in _containers(spec, "initContainers") if c.get("restartPolicy") == "Always"]
-    return [str(container.get("name", "")) for container in (*_containers(spec, "containers"), *staying)]
-
-
-def _containers(spec: JsonObject, part: str) -> Sequence[JsonObject]:
-    listed = spec.get(part)
-    return [container for container in listed if isinstance(container, dict)] if isinstance(listed, list) else []
+    staying = [c for c in dicts(spec.get("initContainers")) if c.get("restartPolicy") == "Always"]
+    return [str(container.get("name", "")) for container in (*dicts(spec.get("containers")), *staying)]
 
 
 async def _next(stream: AsyncIterator[bytes]) -> bytes | None:
