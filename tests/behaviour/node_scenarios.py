@@ -183,8 +183,13 @@ async def private_home(context: NodeContext) -> Any:
     home = Path(ARGUMENT)
     node = await Node(context, exposed=(Exposed(path=str(home / "link/tree")),), hidden=(str(home / "real/tree/hidden"),)).start()
     pod = await node.network.add_pod("default", "one")
+    volume = context.private / "volume"
+    await asyncio.to_thread(volume.mkdir, 0o777)
+    above = [Mount(source=str(volume), target=str(home.parent), read_only=read_only) for read_only in (False, True)]
     return {
         "program": await node.output(pod, [str(home / "link/tree/program")], PROXY),
+        "below a volume": [await node.output(pod, [str(home / "real/tree/program")], PROXY, mounts=[each]) for each in above],
+        "volume": await node.output(pod, ["ls", str(home.parent)], PROXY, mounts=above[:1]),
         "seen": await node.output(pod, ["find", str(home)], PROXY),
         "root": await node.output(
             pod, ["sh", "-c", f"cat {home}/secret {home}/real/secret; ls {home}/real/tree/hidden"], User(uid=0, gid=0)

@@ -114,7 +114,7 @@ def test_volumes_appear_anywhere_and_only_there(scenario: Scenario) -> None:
 
 
 def test_private_homes_stay_private(scenario: Scenario, tmp_path: Path) -> None:
-    """A program under a 0700 home runs as another user; the rest of the home is not there, for root neither."""
+    """A program under a 0700 home runs as another user, also where a volume covers a folder above; the rest is not there, for root neither."""
     home = tmp_path / "home"
     tree = home / "real" / "tree"
     (tree / "hidden").mkdir(parents=True)
@@ -127,6 +127,8 @@ def test_private_homes_stay_private(scenario: Scenario, tmp_path: Path) -> None:
         folder.chmod(0o700)
     seen = scenario("private_home", str(home))
     assert seen["program"] == "ran as 1337\n"
+    assert seen["below a volume"] == ["ran as 1337\n"] * 2
+    assert seen["volume"] == "home\n"
     assert {line for line in seen["seen"].splitlines() if "denied" not in line} == {
         str(path) for path in (home, home / "link", home / "real", tree, tree / "program", tree / "hidden")
     }

@@ -156,13 +156,35 @@ def regrow(directory: Path, mode: int = 0o755) -> None:
 
 
 def add_volume(tree: int, target: Path, *, read_only: bool) -> None:
-    """Mount what `syscalls.clone_mount` returned at `target`, making the place for it where there is none."""
+    """Mount what `syscalls.clone_mount` returned at `target`, making the place for it where there is none.
+
+    What is mounted below `target` stays to be seen there, whatever the order of mounting: volumes within volumes, the pod's
+    resolv.conf below a volume at /etc, and the trees that programs need, as those of a clone of Lateen below /tmp.
+    """
     place = target.resolve()
     if not place.exists():
         _make_place(place, directory=stat.S_ISDIR(os.fstat(tree).st_mode))
+    below = {path: syscalls.clone_mount(path) for path in _mounted_below(place)}
     syscalls.move_mount(tree, place)
+    for path, kept in below.items():
+        if not path.exists():
+            _make_place(path, directory=stat.S_ISDIR(os.fstat(kept).st_mode))
     if read_only:
         syscalls.remount(place, read_only=True)
+    for path, kept in below.items():
+        syscalls.move_mount(kept, path)
+        os.close(kept)
+
+
+def _mounted_below(place: Path) -> list[Path]:
+    """Where something is mounted below `place`, the outermost of each branch. The kernel writes blanks and the like in octal."""
+    lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    points = [Path(os.fsdecode(line.split(b" ")[4].decode("unicode_escape").encode("latin-1"))) for line in lines]
+    kept: list[Path] = []
+    for path in sorted({each for each in points if each != place and each.is_relative_to(place)}):
+        if not any(path.is_relative_to(each) for each in kept) and path.exists():
+            kept.append(path)
+    return kept
 
 
 def _make_place(place: Path, *, directory: bool) -> None:
