@@ -114,7 +114,7 @@ def test_volumes_appear_anywhere_and_only_there(scenario: Scenario) -> None:
 
 
 def test_private_homes_stay_private(scenario: Scenario, tmp_path: Path) -> None:
-    """A program under a 0700 home runs as another user, also where a volume covers a folder above; the rest is not there, for root neither."""
+    """A program under a 0700 home runs as another user, also below a volume; the rest of the home is not there, for root neither."""
     home = tmp_path / "home"
     tree = home / "real" / "tree"
     (tree / "hidden").mkdir(parents=True)

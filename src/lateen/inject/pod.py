@@ -46,11 +46,21 @@ def inject(pod: Mapping[str, object], revision: str = "default") -> JsonObject:
     if names and not gateway:
         for note in ("kubectl.kubernetes.io/default-container", "kubectl.kubernetes.io/default-logs-container"):
             annotations.setdefault(note, names[0])
+    volumes, mounts = ([] if gateway else _of_user(annotations, f"sidecar.istio.io/userVolume{part}") for part in ("", "Mount"))
+    present = spec.get("volumes")
+    if volumes:
+        spec["volumes"] = [*(present if isinstance(present, list) else []), *volumes]
     annotations["sidecar.istio.io/status"] = json.dumps(
-        {"initContainers": None, "containers": [PROXY], "volumes": None, "imagePullSecrets": None, "revision": revision},
+        {
+            "initContainers": None,
+            "containers": [PROXY],
+            "volumes": [each["name"] for each in volumes] or None,
+            "imagePullSecrets": None,
+            "revision": revision,
+        },
         separators=(",", ":"),
     )
-    _add_proxy(spec, gateway=gateway, annotations=annotations)
+    _add_proxy(spec, gateway=gateway, annotations=annotations, mounts=mounts)
     return made
 
 
@@ -66,6 +76,22 @@ def _part(obj: JsonObject, name: str) -> JsonObject:
 def _containers(spec: JsonObject) -> list[JsonObject]:
     listed = spec.get("containers")
     return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+
+
+def _of_user(annotations: JsonObject, annotation: str) -> list[JsonObject]:
+    """The volumes or mounts that the annotation's JSON gives by name."""
+    text = annotations.get(annotation)
+    try:
+        given = json.loads(str(text)) if text else {}
+    except ValueError as error:
+        given = error
+    if not isinstance(given, dict) or not all(isinstance(each, dict) for each in given.values()):
+        why = f": {given}" if isinstance(given, ValueError) else ""
+        raise InjectionError(
+            f'"{text}" is not a JSON object of volumes by name, as {{"certs":{{"secret":{{"secretName":"certs"}}}}}}{why}',
+            f"metadata.annotations[{annotation}]",
+        )
+    return [{**each, "name": name} for name, each in sorted(given.items())]
 
 
 def _label(meta: JsonObject, revision: str) -> None:
@@ -88,11 +114,13 @@ def _workload(meta: JsonObject) -> str:
     return str(meta.get("name") or meta.get("generateName") or "").rstrip("-")
 
 
-def _add_proxy(spec: JsonObject, *, gateway: bool, annotations: JsonObject) -> None:
+def _add_proxy(spec: JsonObject, *, gateway: bool, annotations: JsonObject, mounts: list[JsonObject]) -> None:
     containers = _containers(spec)
     own = next((each for each in containers if each.get("name") == PROXY), {})
     others = [each for each in containers if each.get("name") != PROXY]
     proxy = _proxy("router" if gateway else "sidecar", annotations)
+    if mounts:
+        proxy["volumeMounts"] = mounts
     for key, value in own.items():
         if key == "env" and isinstance(value, list):
             named = {each.get("name") for each in value if isinstance(each, dict)}
@@ -105,6 +133,8 @@ def _add_proxy(spec: JsonObject, *, gateway: bool, annotations: JsonObject) -> N
             present = proxy["ports"]
             assert isinstance(present, list)  # noqa: S101  (made below)
             proxy[key] = value + present
+        elif key == "volumeMounts" and isinstance(value, list):
+            proxy[key] = value + mounts
         elif not (key == "image" and value == "auto"):
             proxy[key] = value
     # The program's order is kept; a sidecar comes first, as it starts first.

@@ -18,7 +18,7 @@ from lateen.local.podlogs import ContainerLog
 from lateen.local.podstatus import ContainerView
 from lateen.local.sandbox import Launch, Recorder
 from lateen.local.services import ServiceNetwork
-from lateen.local.spawner import Process
+from lateen.local.spawner import Mount, Process
 from lateen.runtime.clock import Clock
 from lateen.sources.kubeclient import KubeClient
 
@@ -48,6 +48,7 @@ class SidecarRequest(Struct, frozen=True, kw_only=True):
     container: Container
     sandbox: NetNS
     folder: Path  # private to this pod, in memory
+    mounts: tuple[Mount, ...]  # the container's volumes
     log: ContainerLog
     changed: Callable[[], None]
     record: Recorder

@@ -172,6 +172,7 @@ class PodRunner:
                     container=container,
                     sandbox=self.sandbox,
                     folder=folder,
+                    mounts=mounts_of(container, self._volumes, {}),
                     log=self._log(container.name),
                     changed=self._changed.set,
                     record=self._record,

@@ -120,9 +120,9 @@ def _table(names: tuple[NamedHost, ...]) -> NameTable:
 class _Inside:
     """The agent's door into the pod: its network, and programs that print to the container's log."""
 
-    def __init__(self, sandbox: NetNS, folder: Path, log: ContainerLog) -> None:
+    def __init__(self, sandbox: NetNS, folder: Path, volumes: tuple[Mount, ...], log: ContainerLog) -> None:
         self._sandbox = sandbox
-        self._mounts = (Mount(source=str(folder), target=_SEEN_AT),)
+        self._mounts = (*volumes, Mount(source=str(folder), target=_SEEN_AT))
         self._log = log
         self.process: Process | None = None
 
@@ -172,7 +172,7 @@ class Sidecar:
         self._clock = clock
         self._watch_names = watch_names
         self._unwatch: Callable[[], None] | None = None
-        self._inside = _Inside(request.sandbox, request.folder, request.log)
+        self._inside = _Inside(request.sandbox, request.folder, request.mounts, request.log)
         self._ended = asyncio.Event()
         self._pid = 0
         self.agent = Agent(plan, self._inside, self._inside, source, clock, self._told)

@@ -1,4 +1,4 @@
-"""A workload's own certificates for its Envoy: SDS over a Unix socket that belongs to one pod.
+"""A workload's own certificates, and those of its files, for its Envoy: SDS over a Unix socket that belongs to one pod.
 
 Why a server for each pod: the socket decides whose key is given, so it lies in a folder that only the pod's proxy user enters, and there is
 nothing a client could ask for somebody else's. One costs a file descriptor and a few kilobytes. A new certificate goes to all open
@@ -16,10 +16,11 @@ from envoy.service.discovery.v3 import discovery_pb2 as pb
 
 from lateen.ads.messages import SDS, Push
 from lateen.ads.stream import Stream
-from lateen.model.frame import Snapshot
+from lateen.model.frame import Frame, Snapshot
 from lateen.model.secretplan import SecretPlan
 from lateen.runtime import log, tasks
 from lateen.serve.grpc_ads import decode_request, encode_delta, encode_sotw, queue, write
+from lateen.xds.filesecret import build_file_secret
 from lateen.xds.pack import pack
 from lateen.xds.secret import build_secret
 
@@ -27,6 +28,10 @@ __all__ = ["SdsServer"]
 
 _SERVICE = "envoy.service.secret.v3.SecretDiscoveryService"
 _LONGEST_PATH = 107  # bytes of a Unix socket's address
+_SYSTEM_ROOTS = tuple(
+    Path(path)
+    for path in ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem")
+)
 _log = log.get("sds")
 
 Context = Any  # grpc.aio.ServicerContext is generic in its stubs only
@@ -41,7 +46,8 @@ class SdsServer:
             raise ValueError(f"{path}: too long for a Unix socket ({_LONGEST_PATH} bytes at most); choose a shorter data or run folder")
         self._path = path
         self._user = user
-        self._snapshot = _snapshot(secrets)
+        self._own = _frames(secrets)
+        self._files: dict[str, Frame] = {}
         self._sessions: dict[Stream, asyncio.Queue[Push]] = {}
         self._server: grpc.aio.Server | None = None
 
@@ -75,9 +81,15 @@ class SdsServer:
 
     def update(self, secrets: Iterable[SecretPlan]) -> None:
         """Give these out from now on, to open streams at once."""
-        self._snapshot = _snapshot(secrets)
+        self._own = _frames(secrets)
+        self._tell()
+
+    def _tell(self) -> None:
         for stream, outbox in self._sessions.items():
-            queue(outbox, stream.on_snapshot(self._snapshot))
+            queue(outbox, stream.on_snapshot(self._snapshot()))
+
+    def _snapshot(self) -> Snapshot:
+        return {SDS: {**self._files, **self._own}}
 
     async def _delta(self, requests: AsyncIterator[pb.DeltaDiscoveryRequest], context: Context) -> None:
         await self._serve(requests, context, sotw=False)
@@ -86,21 +98,37 @@ class SdsServer:
         await self._serve(requests, context, sotw=True)
 
     async def _serve(self, requests: AsyncIterator[Message], context: Context, *, sotw: bool) -> None:
-        stream = Stream(self._snapshot, sotw=sotw)
+        stream = Stream(self._snapshot(), sotw=sotw)
         outbox: asyncio.Queue[Push] = asyncio.Queue()
         self._sessions[stream] = outbox
         writer = tasks.spawn(write(outbox, context, encode_sotw if sotw else encode_delta), name=f"sds write {self._path}")
         try:
             async for message in requests:
                 request = decode_request(message)
+                if request.type_url != SDS:
+                    continue
+                self._find_files(request.subscribe)
+                queue(outbox, stream.on_request(request))
                 if request.error is not None:
                     _log.warning("Envoy refused a certificate", socket=str(self._path), reason=request.error)
-                if request.type_url == SDS:
-                    queue(outbox, stream.on_request(request))
+                    if any(frame.name in self._files for frame in stream.nacks[SDS].frames):  # the file may come: Envoy asks again
+                        await context.abort(grpc.StatusCode.UNAVAILABLE, "a file is missing or not what it should be")
         finally:
             del self._sessions[stream]
             await tasks.cancel_all(writer)
 
+    def _find_files(self, names: Iterable[str]) -> None:
+        """Have the secrets of files among `names`."""
+        for name in names:
+            if name not in self._files and (secret := build_file_secret(name, _system_roots())) is not None:
+                self._files[name] = pack(name, SDS, secret)
+                self._tell()
 
-def _snapshot(secrets: Iterable[SecretPlan]) -> Snapshot:
-    return {SDS: {plan.name: pack(plan.name, SDS, build_secret(plan), plan.owners) for plan in secrets}}
+
+def _frames(secrets: Iterable[SecretPlan]) -> dict[str, Frame]:
+    return {plan.name: pack(plan.name, SDS, build_secret(plan), plan.owners) for plan in secrets}
+
+
+def _system_roots() -> str:
+    """The machine's CA bundle, where its distribution keeps it; pods see the same file."""
+    return str(next((path for path in _SYSTEM_ROOTS if path.exists()), _SYSTEM_ROOTS[0]))

@@ -111,3 +111,40 @@ def test_path_too_long_for_a_socket_is_told(tmp_path: Path) -> None:
     """107 bytes is the kernel's limit."""
     with pytest.raises(ValueError, match="too long for a Unix socket"):
         SdsServer(tmp_path / ("x" * 107), (1337, 1337), secrets(1))
+
+
+def test_files_are_named_to_envoy(tmp_path: Path) -> None:
+    """A certificate and an authority from files: Envoy is told where they are and reads them itself, in its pod and as its user."""
+
+    async def act(_server: SdsServer, stream: Any) -> None:
+        names = ["file-cert:/etc/certs/c.pem~/etc/certs/k.pem", "file-root:/etc/certs/ca.pem", "file-root:system"]
+        await stream.write(
+            pb.DeltaDiscoveryRequest(type_url=SDS, resource_names_subscribe=[*names, "file-cert:/etc/certs/c.pem", "file-root:"])
+        )
+        answer = await stream.read()
+        said = {each.name: secret_pb2.Secret() for each in answer.resources}
+        assert all(each.resource.Unpack(said[each.name]) for each in answer.resources)
+        certificate_of, authority, system = (said[name] for name in names)
+        assert len(said) == 3
+        assert certificate_of.tls_certificate.certificate_chain.filename == "/etc/certs/c.pem"
+        assert certificate_of.tls_certificate.private_key.filename == "/etc/certs/k.pem"
+        assert authority.validation_context.trusted_ca.filename == "/etc/certs/ca.pem"
+        assert system.validation_context.trusted_ca.filename.startswith("/etc/")
+
+    serve(tmp_path, "DeltaSecrets", pb.DeltaDiscoveryResponse, act)
+
+
+def test_a_refused_file_is_asked_for_again(tmp_path: Path) -> None:
+    """The stream of a file that Envoy could not read ends, so that Envoy asks again; the workload's own certificate stays as it is."""
+
+    async def act(_server: SdsServer, stream: Any) -> None:
+        await stream.write(pb.DiscoveryRequest(type_url=SDS, resource_names=["file-root:/none"]))
+        nonce = (await stream.read()).nonce
+        refusal = pb.DiscoveryRequest(type_url=SDS, resource_names=["file-root:/none"], response_nonce=nonce)
+        refusal.error_detail.message = "Invalid path: /none"
+        await stream.write(refusal)
+        with pytest.raises(grpc.aio.AioRpcError) as ended:
+            await stream.read()
+        assert ended.value.code() == grpc.StatusCode.UNAVAILABLE
+
+    serve(tmp_path, "StreamSecrets", pb.DiscoveryResponse, act)

@@ -79,3 +79,24 @@ def test_unknown_template_is_refused() -> None:
     """A template that does not exist is named, with those that do."""
     with pytest.raises(InjectionError, match='no injection template "custom"; the templates are gateway and sidecar'):
         inject(pod(name="shop", annotations={"inject.istio.io/templates": "sidecar,custom"}))
+
+
+def test_volumes_of_the_user_reach_the_proxy() -> None:
+    """The annotations' volumes become the pod's, their mounts the proxy's, and the status names them."""
+    notes = {
+        "sidecar.istio.io/userVolume": '{"certs":{"secret":{"secretName":"shop-certs"}}}',
+        "sidecar.istio.io/userVolumeMount": '{"certs":{"mountPath":"/etc/certs","readOnly":true}}',
+    }
+    result = made(pod(name="shop", annotations=notes))
+    assert result["spec"]["volumes"] == [{"name": "certs", "secret": {"secretName": "shop-certs"}}]
+    assert result["spec"]["containers"][0]["volumeMounts"] == [{"name": "certs", "mountPath": "/etc/certs", "readOnly": True}]
+    assert "volumeMounts" not in result["spec"]["containers"][1]
+    assert json.loads(result["metadata"]["annotations"]["sidecar.istio.io/status"])["volumes"] == ["certs"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"certs": "shop"}'])
+def test_volumes_that_are_none_are_refused(text: str) -> None:
+    """The sentence names the annotation and shows what it should look like."""
+    with pytest.raises(InjectionError, match="not a JSON object of volumes by name") as refused:
+        inject(pod(name="shop", annotations={"sidecar.istio.io/userVolume": text}))
+    assert refused.value.field == "metadata.annotations[sidecar.istio.io/userVolume]"
