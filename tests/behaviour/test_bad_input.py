@@ -50,7 +50,8 @@ def test_a_taken_port_is_one_sentence_and_nothing_is_made(possible: None, tmp_pa
     mesh = Mesh(tmp_path / "data")
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        ran = mesh.run("up", f"--data-dir={mesh.data}", f"--publish={port}:{GATEWAY}:80")
+        others = [f"--publish={host}:{GATEWAY}:{inside}" for inside, host in mesh.ports.items() if inside != 80]
+        ran = mesh.run("up", f"--data-dir={mesh.data}", f"--publish={port}:{GATEWAY}:80", *others)
     assert (ran.code, len(ran.err.splitlines()), ran.out) == (1, 1, "")
     assert f"Port 127.0.0.1:{port} is taken by" in ran.err
     assert "--publish" in ran.err

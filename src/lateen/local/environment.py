@@ -16,7 +16,7 @@ from lateen.local.spawner import User
 __all__ = ["DEFAULT_UID", "Fetch", "environment", "expand", "pod_field", "secret_bytes", "user_of"]
 
 # Whom containers run as that name no user: nobody of this machine (the images' own users are not known here).
-DEFAULT_UID = 65532
+DEFAULT_UID = 65532  # docs/decisions/010
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _REFERENCE = re.compile(r"\$\$|\$\(([^)]*)\)")
 _QUOTED = re.compile(r"^metadata\.(labels|annotations)\['(.*)'\]$")
