@@ -1,7 +1,8 @@
 """Prints the SDS secrets that name files of the pod: `file-cert:CERTIFICATE~KEY`, `file-root:CA` and `file-root:system`.
 
 Why as file names and not their content: Envoy reads them itself, so what a rule may name is what the proxy's own user can read in
-its own pod, and Envoy watches their folders, so that files renewed as Kubernetes does it are taken up (docs/decisions/011). Must not read them.
+its own pod, and Envoy watches their folders, so that files renewed as Kubernetes does it are taken up (docs/decisions/011).
+Must not read them.
 """
 
 from envoy.extensions.transport_sockets.tls.v3 import secret_pb2 as pb
