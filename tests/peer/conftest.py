@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 _HERE = Path(__file__).parent
+_CASES = _HERE.parents[2] / "shared" / "cases"
 _GAPS: dict[str, dict[str, str]] = tomllib.loads((_HERE / "known_gaps.toml").read_text())
 
 
@@ -20,15 +21,22 @@ def _set_of(file: str) -> str:
     return Path(file).stem.removeprefix("test_").replace("_", "-")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A known gap must fail: one that passes fails the run until its line is removed from known_gaps.toml."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A known gap must fail: one that passes, or is no case, fails the run until its line is removed from known_gaps.toml."""
+    collected: dict[str, set[str]] = {}
     for item in items:
         if item.path.parent != _HERE:
             continue
         _, bracket, rest = item.name.partition("[")
+        collected.setdefault(_set_of(item.path.name), set()).add(rest.removesuffix("]"))
         reason = _GAPS.get(_set_of(item.path.name), {}).get(rest.removesuffix("]")) if bracket else None
         if reason is not None:
             item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
+    if any("::" in argument for argument in config.args) or Path(config.getoption("--cases")) != _CASES:
+        return
+    stale = [f"{name}: {case}" for name, cases in collected.items() for case in _GAPS.get(name, {}) if case not in cases]
+    if stale and _CASES.is_dir():
+        raise pytest.UsageError(f"tests/peer/known_gaps.toml names no case with: {', '.join(stale)}")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -10,23 +10,21 @@ from envoy.extensions.bootstrap.internal_listener.v3 import internal_listener_pb
 from google.protobuf import json_format
 from udpa.type.v1 import typed_struct_pb2
 
+from lateen.agent.proxyconfig import read_proxy_config
+from lateen.agent.stats import stats_plan
+from lateen.api.meshconfig import ProxyConfig
 from lateen.xds.bootstrap import BootstrapPlan, build_bootstrap
 from lateen.xds.bootstrapclusters import Pipe
-from lateen.xds.bootstrapstats import StatsPlan
 
 pytestmark = pytest.mark.copied_from("istio/istio", "pkg/bootstrap/testdata", "see shared/cases/bootstrap/SOURCE.md")
 
 _NOT_OURS = ("zipkin", "envoy_metrics_service", "envoy_accesslog_service")  # tracing, statsd and metrics sinks: a later step
-_CASES = [
-    "xdsproxy",
-    "auth",
-    "explicit_internal_address",
-    "all",
-    "stats_inclusion",
-    "stats_flush_interval",
-    "tracing_none",
-    "global_downstream_max_connections_runtime",
-]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test per recorded bootstrap."""
+    file = Path(metafunc.config.getoption("--cases")) / "bootstrap" / "expected.json"
+    metafunc.parametrize("name", [case["name"] for case in json.loads(file.read_text())] if file.exists() else [])
 
 
 def golden(folder: Path, name: str) -> Any:
@@ -47,13 +45,8 @@ def golden(folder: Path, name: str) -> Any:
 def plan(recorded: Any) -> BootstrapPlan:
     """The plan that must give it: what the case's proxy configuration and annotations say, as the golden file repeats it in its node."""
     metadata = recorded["node"]["metadata"]
-    annotations = metadata.get("ANNOTATIONS", {})
-    words = {
-        key: annotations.get(f"sidecar.istio.io/{key}", "") for key in ("statsInclusionSuffixes", "statsInclusionRegexps", "extraStatTags")
-    }
-    prefixes = [each for each in annotations.get("sidecar.istio.io/statsInclusionPrefixes", "").split(",") if each]
-    ips = metadata["INSTANCE_IPS"].split(",")
-    buckets = json.loads(annotations.get("sidecar.istio.io/statsHistogramBuckets", "{}"))
+    proxy, problems = read_proxy_config(ProxyConfig(), json.dumps(metadata["PROXY_CONFIG"]), "PROXY_CONFIG")
+    assert not problems
     runtime = metadata["PROXY_CONFIG"].get("runtimeValues", {})
     return BootstrapPlan(
         node_id=recorded["node"]["id"],
@@ -61,21 +54,13 @@ def plan(recorded: Any) -> BootstrapPlan:
         metadata=metadata,
         xds=Pipe("/tmp/XDS"),
         sds="./var/run/secrets/workload-spiffe-uds/test.sock",
-        stats=StatsPlan(
-            prefixes=tuple(p.replace("{pod_ip}", ip) for p in prefixes for ip in (ips if "{pod_ip}" in p else ips[:1])),
-            suffixes=tuple(filter(None, words["statsInclusionSuffixes"].split(","))),
-            regexes=tuple(filter(None, words["statsInclusionRegexps"].split(","))),
-            tags=(*metadata["PROXY_CONFIG"].get("extraStatTags", ()), *filter(None, words["extraStatTags"].split(","))),
-            buckets=tuple((name, tuple(bounds)) for name, bounds in sorted(buckets.items())),
-            flush_interval=10_000_000_000 if "sidecar.istio.io/statsFlushInterval" in annotations else 0,
-        ),
+        stats=stats_plan(metadata.get("ANNOTATIONS", {}), proxy, metadata["INSTANCE_IPS"].split(",")),
         runtime={key: True if value == "true" else value for key, value in runtime.items()},
         admin_port=metadata["PROXY_CONFIG"]["proxyAdminPort"],
         outlier_log=metadata.get("OUTLIER_LOG_PATH", ""),
     )
 
 
-@pytest.mark.parametrize("name", _CASES)
 def test_bootstrap(shared_cases: Path, name: str) -> None:
     """Equal, field by field."""
     assert typed_struct_pb2.DESCRIPTOR is not None

@@ -15,17 +15,10 @@ from lateen.serve.udp_dns import DnsServer
 
 pytestmark = pytest.mark.copied_from("istio/istio", "pkg/dns/client/dns_test.go", "see shared/cases/dns/SOURCE.md")
 
-_FOLDER = Path(__file__).parents[2].parent / "shared" / "cases"
-
-
-def _default(config: pytest.Config) -> Path:
-    """`--cases DIR` where the option exists."""
-    return Path(config.getoption("--cases", default=str(_FOLDER)) or _FOLDER)
-
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test per query and transport."""
-    file = _default(metafunc.config) / "dns" / "expected.json"
+    file = Path(metafunc.config.getoption("--cases")) / "dns" / "expected.json"
     cases: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {"queries": [], "alternateHosts": []}
     if "query" in metafunc.fixturenames:
         pairs = [(cases, query, transport) for query in cases["queries"] for transport in query["transports"]]

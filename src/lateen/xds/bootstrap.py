@@ -70,6 +70,8 @@ def build_bootstrap(plan: BootstrapPlan) -> bytes:
     message.stats_config.CopyFrom(build_stats_config(plan.stats))
     if plan.stats.flush_interval:
         set_duration(message.stats_flush_interval, plan.stats.flush_interval)
+    if plan.stats.eviction_interval:
+        set_duration(message.stats_eviction_interval, plan.stats.eviction_interval)
     _admin(message.admin, plan.admin_port)
     _dynamic(message.dynamic_resources)
     message.static_resources.clusters.extend(_clusters(plan))

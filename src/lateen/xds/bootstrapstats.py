@@ -41,7 +41,9 @@ _LAST_TAGS = (
 
 
 class StatsPlan(Struct, frozen=True, kw_only=True):
-    """What a proxy keeps beyond the short list; nanoseconds between flushes, 0 for Envoy's own 5 s."""
+    """What a proxy keeps beyond the short list; nanoseconds between flushes, 0 for Envoy's own 5 s, and until
+    what was not counted meanwhile is forgotten, 0 for never.
+    """
 
     prefixes: tuple[str, ...] = ()
     suffixes: tuple[str, ...] = ()
@@ -49,6 +51,7 @@ class StatsPlan(Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     buckets: tuple[tuple[str, tuple[float, ...]], ...] = ()  # prefix -> bounds
     flush_interval: int = 0
+    eviction_interval: int = 0
 
 
 def build_stats_config(plan: StatsPlan) -> stats_pb2.StatsConfig:
