@@ -29,6 +29,7 @@ from lateen.local.publish import Publication, PublishError, open_listeners, pars
 from lateen.local.userns import IsolationError, NodeContext, run_node
 from lateen.runtime import tasks
 from lateen.runtime.clock import SystemClock
+from lateen.runtime.limits import allow_open_files
 from lateen.sources.sqlite import StoreError
 
 __all__ = ["DEFAULT_PUBLICATIONS", "OnFailed", "OnStarted", "UpError", "UpOptions", "up"]
@@ -83,6 +84,7 @@ def up(options: UpOptions, on_started: OnStarted, on_failed: OnFailed) -> int:
         plan = _plan(paths, options, publications, (base, objects), findings.rules_tool, listeners[0].getsockname()[1])
     except (ManifestError, PublishError, LockError) as error:
         raise UpError(str(error)) from None
+    allow_open_files()
     return _run(plan, listeners, paths, (on_started, on_failed))
 
 

@@ -15,6 +15,7 @@ from cryptography import x509
 
 from lateen.kube.admission import Admission, admit_all
 from lateen.runtime.clock import Clock, SystemClock
+from lateen.runtime.limits import allow_open_files
 from lateen.serve.http_kube.app import build_app
 from lateen.serve.http_kube.live import LiveStore
 from lateen.serve.http_kube.node import NodeBackend
@@ -49,6 +50,7 @@ async def kube_api(
     tls: bool = False,
 ) -> AsyncIterator[RunningApi]:
     """Start an API whose file is in `folder`; started again on the same folder it has the same objects."""
+    allow_open_files()
     file = SqliteFile(folder / "mesh.db")
     live = LiveStore(file, admission=admission, clock=clock or SystemClock())
     server = KubeServer(build_app(live, node))
