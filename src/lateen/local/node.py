@@ -6,8 +6,9 @@ there. What ran when the node ended is started anew, as after a machine's restar
 
 import asyncio
 import shutil
+import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from lateen.api.kinds import info_of
 from lateen.kube.errors import ApiError, bad_request, not_found
@@ -18,12 +19,13 @@ from lateen.local.informer import Informer, Name
 from lateen.local.namespaces import NodeNetwork
 from lateen.local.podexec import start_command
 from lateen.local.podlogs import ContainerLog, log_folder, remove_logs
-from lateen.local.podparts import PodServices, SidecarFactory
+from lateen.local.podparts import SIDECAR, PodServices, SidecarFactory
 from lateen.local.pods import PodRunner
 from lateen.local.services import ServiceNetwork
 from lateen.local.tokens import Tokens
 from lateen.runtime import log, tasks
 from lateen.runtime.clock import Clock, SystemClock
+from lateen.samples.images import inside
 from lateen.serve.http_kube.node import ExecSession
 from lateen.sources.kubeclient import KubeClient, UnreachableError
 from lateen.util.times import rfc3339
@@ -32,6 +34,7 @@ __all__ = ["NODE_NAME", "Node", "NodeFolders"]
 
 NODE_NAME = "local"
 _POD, _NODE = info_of("Pod"), info_of("Node")
+_PROXY_TOOLS = {"pilot-agent": (sys.executable, "-P", "-m", "lateen.agent.pilotagent")}
 _log = log.get("node")
 _RETRY_SECONDS = 1.0
 
@@ -132,7 +135,9 @@ class Node:
         found = runner.runners.get(container)
         if found is None or found.process is None or found.launch is None or runner.sandbox is None:
             raise bad_request(f'container "{container}" in pod "{pod}" does not run')
-        return await start_command(runner.sandbox, found.process, found.launch, command, tty=tty, stdin=stdin)
+        tool = _PROXY_TOOLS.get(PurePosixPath(command[0]).name) if container == SIDECAR else None
+        known = (*tool, *command[1:]) if tool else inside(found.image, tuple(command))
+        return await start_command(runner.sandbox, found.process, found.launch, known, tty=tty, stdin=stdin)
 
     # -- pods ------------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
-__all__ = ["Command", "repository", "resolve"]
+__all__ = ["Command", "inside", "repository", "resolve"]
 
 Which = Callable[[str], str | None]
 T = TypeVar("T")
@@ -56,6 +56,7 @@ _SAMPLES: Mapping[str, _Sample] = {
     "examples-helloworld-v1": _Sample("helloworld", {"SERVICE_VERSION": "v1"}, ("python", "gunicorn")),
     "examples-helloworld-v2": _Sample("helloworld", {"SERVICE_VERSION": "v2"}, ("python", "gunicorn")),
     "tcp-echo-server": _Sample("tcp_echo", inside=("tcp-echo",), takes_args=True),
+    "fortio/fortio": _Sample("fortio", inside=("fortio",), takes_args=True),
     "mccutchen/go-httpbin": _HTTPBIN,
     "kong/httpbin": _PYTHON_HTTPBIN,
     "kennethreitz/httpbin": _PYTHON_HTTPBIN,
@@ -107,6 +108,14 @@ def resolve(
     if plain and (found := _on_machine(plain, which)):
         return Command((found, *args))
     return None
+
+
+def inside(image: str, command: tuple[str, ...]) -> tuple[str, ...]:
+    """A command that somebody runs in a container of `image`: a program of the image is ours, another one stays as it is."""
+    sample = _entry(_SAMPLES, repository(image))
+    if sample and sample.takes_args and _names_inside(sample, command[0]):
+        return _run_sample(sample, command[1:]).argv
+    return command
 
 
 def _on_machine(program: str, which: Which) -> str | None:
