@@ -15,7 +15,7 @@ __all__ = ["aggregated", "group_versions", "legacy_group", "legacy_groups", "leg
 
 _VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 _REVIEWS: Mapping[str, tuple[str, ...]] = {
-    "authorization.k8s.io": ("SelfSubjectAccessReview", "SelfSubjectRulesReview"),
+    "authorization.k8s.io": ("LocalSubjectAccessReview", "SelfSubjectAccessReview", "SelfSubjectRulesReview", "SubjectAccessReview"),
     "authentication.k8s.io": ("SelfSubjectReview",),
 }
 

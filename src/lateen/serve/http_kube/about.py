@@ -1,4 +1,4 @@
-"""What the server says of itself: version, health, discovery, OpenAPI, and whether the caller may do what they ask.
+"""What the server says of itself: version, health, discovery and OpenAPI.
 
 Must not touch objects.
 """
@@ -13,21 +13,18 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from lateen.kube import discovery, openapi
-from lateen.kube.errors import bad_request, error
-from lateen.kube.records import JsonObject, section
+from lateen.kube.errors import error
+from lateen.kube.records import JsonObject
 from lateen.serve.http_kube.answers import json_response
-from lateen.serve.http_kube.auth import caller
-from lateen.serve.http_kube.bodies import read_body
+from lateen.serve.http_kube.reviews import review
 
 __all__ = ["answer"]
 
 _HEALTH = ("/healthz", "/livez", "/readyz")
 _AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-# kubectl's dispatcher picks its client by `minor`; 1.31's sends JSON where 1.32's sends protobuf, which is not read yet
-# (docs/decisions/007)
 _VERSION = {
     "major": "1",
-    "minor": "31",
+    "minor": "32",
     "gitVersion": "v1.32.0+lateen",
     "gitCommit": "",
     "gitTreeState": "clean",
@@ -55,7 +52,7 @@ async def answer(request: Request) -> Response | None:
     if (parts[0] == "apis" and len(parts) == 3) or (parts[0] == "api" and len(parts) == 2):
         return _found(discovery.legacy_resources(*(parts[1:] if parts[0] == "apis" else ("", parts[1]))))
     if request.method == "POST" and len(parts) == 4 and parts[1] in ("authorization.k8s.io", "authentication.k8s.io"):
-        return await _review(request, parts[3])
+        return await review(request, parts[3])
     return None
 
 
@@ -111,24 +108,3 @@ def _openapi(request: Request, path: str) -> Response:
         return PlainTextResponse("404 page not found\n", 404)
     body, tag = found
     return _tagged(request, body, tag, {"Content-Type": "application/json", "Cache-Control": "public, immutable"})
-
-
-async def _review(request: Request, resource: str) -> Response:
-    """Everyone who was let in may do everything."""
-    try:
-        raw = msgspec.json.decode(await read_body(request), type=JsonObject)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
-        raise bad_request(f"the review cannot be read as JSON: {problem}") from problem
-    match resource:
-        case "selfsubjectaccessreviews":
-            status: JsonObject = {"allowed": True, "reason": "whoever is let in may do everything"}
-        case "selfsubjectrulesreviews":
-            everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
-            anywhere = {"verbs": ["*"], "nonResourceURLs": ["*"]}
-            status = {"resourceRules": [everything], "nonResourceRules": [anywhere], "incomplete": False}
-        case "selfsubjectreviews":
-            user = caller(request.scope)
-            status = {"userInfo": {"username": user, "groups": ["system:masters", "system:authenticated"]}}
-        case _:
-            raise error(404, "NotFound", "the server could not find the requested resource", {})
-    return json_response(raw | {"metadata": section(raw, "metadata") | {"creationTimestamp": None}, "status": status}, 201)

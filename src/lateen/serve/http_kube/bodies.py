@@ -14,11 +14,11 @@ from lateen.kube.errors import ApiError, Cause, bad_request, error, invalid, uns
 from lateen.kube.options import DeleteOptions
 from lateen.kube.paths import Target
 from lateen.kube.records import JsonObject, is_custom, section
+from lateen.serve.http_kube import protobuf
 
 __all__ = ["content_type", "decode_configuration", "decode_object", "duplicate_fields", "parse_delete_options", "read_body"]
 
 LIMIT = 3 << 20
-_PROTOBUF = "application/vnd.kubernetes.protobuf"
 _YAML = ("application/yaml", "application/apply-patch+yaml")
 _decoder = msgspec.json.Decoder()
 
@@ -42,11 +42,8 @@ def content_type(request: Request) -> str:
 
 def decode_object(target: Target, media: str, body: bytes) -> JsonObject:
     """The object of a create or replace."""
-    if media == _PROTOBUF:
-        raise unsupported_media(
-            "the body of the request is Kubernetes protobuf, which this server does not read yet; send JSON: use"
-            " `kubectl create -f`, `kubectl apply`, or `-o yaml --dry-run=client` piped to `kubectl apply -f -`"
-        )
+    if media == protobuf.MEDIA_TYPE and not is_custom(target.info):
+        return _checked(target, protobuf.decode_protobuf(body), b"")
     if media not in ("application/json", *_YAML):
         raise unsupported_media(
             "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml"
@@ -129,12 +126,13 @@ def duplicate_fields(body: bytes) -> tuple[str, ...]:
     return tuple(path_text(note.path) for note in notes if note.code == "duplicate-field")
 
 
-def parse_delete_options(body: bytes, query: DeleteOptions) -> DeleteOptions:
+def parse_delete_options(media: str, body: bytes, query: DeleteOptions) -> DeleteOptions:
     """The DeleteOptions of a body; what it leaves out comes from the query."""
     if not body.strip():
         return query
     try:
-        options = msgspec.json.decode(body, type=DeleteOptions)
+        raw = protobuf.decode_protobuf(body) if media == protobuf.MEDIA_TYPE else _decoder.decode(body)
+        options = msgspec.convert(raw, DeleteOptions)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
         raise bad_request(f"the DeleteOptions of the body cannot be read: {problem}") from problem
     return DeleteOptions(

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from lateen.kube import errors
 from lateen.kube.listing import ListOptions, check_revision, list_page
-from lateen.kube.options import WriteOptions, check_delete, delete_options, refused_option, whole_number, write_options
+from lateen.kube.options import DeleteOptions, WriteOptions, check_delete, delete_options, refused_option, whole_number, write_options
 from lateen.kube.patch import json_patch, merge_patch
 from lateen.kube.paths import Target
 from lateen.kube.records import JsonObject, Stored, is_custom, load, resource_id, section
@@ -138,7 +138,7 @@ class Resources:
     async def _delete(self, request: Request, target: Target) -> Response:
         if target.subresource:
             raise errors.method_not_allowed()
-        options = check_delete(parse_delete_options(await read_body(request), delete_options(request.query_params)))
+        options = await _delete_options(request)
         written = await self._live.write(partial(self._live.registry.delete, target, options))
         if written.gone and target.info.plural not in _TOLD_WHOLE:
             return with_warnings(json_response(_deleted(target, written)), written.warnings)
@@ -147,7 +147,7 @@ class Resources:
     async def _delete_collection(self, request: Request, target: Target) -> Response:
         if not target.info.namespaced or not target.namespace:
             raise errors.method_not_allowed()
-        options = check_delete(parse_delete_options(await read_body(request), delete_options(request.query_params)))
+        options = await _delete_options(request)
         page = list_page(self._live.store, resource_id(target.info), _list_options(request, target))
         for stored in page.items:
             one = msgspec.structs.replace(target, namespace=stored.ref.namespace, name=stored.ref.name)
@@ -161,6 +161,11 @@ class Resources:
     def _answer(self, target: Target, written: Written) -> Response:
         response = json_response(object_body(target, written.stored), 201 if written.created else 200)
         return with_warnings(response, written.warnings)
+
+
+async def _delete_options(request: Request) -> DeleteOptions:
+    body = await read_body(request)
+    return check_delete(parse_delete_options(content_type(request), body, delete_options(request.query_params)))
 
 
 def _list_options(request: Request, target: Target) -> ListOptions:
