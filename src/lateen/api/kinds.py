@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from lateen.api import core, networking, security
+from lateen.api import core, envoyfilter, extensions, networking, proxyconfig, security, telemetry, workloadgroup
 
 __all__ = ["ISTIO_GROUPS", "KINDS", "Column", "KindInfo", "by_api", "by_kind", "by_plural", "info_of", "lookup"]
 
@@ -166,7 +166,10 @@ KINDS: tuple[KindInfo, ...] = (
         type=networking.WorkloadEntry,
         columns=(_AGE, Column("Address", ".spec.address")),
     ),
+    _istio("networking", "WorkloadGroup", "workloadgroups", "wg", versions=_THREE, type=workloadgroup.WorkloadGroup, columns=(_AGE,)),
     _istio("networking", "Sidecar", "sidecars", versions=_THREE, type=networking.Sidecar),
+    _istio("networking", "EnvoyFilter", "envoyfilters", versions=("v1alpha3",), type=envoyfilter.EnvoyFilter),
+    _istio("networking", "ProxyConfig", "proxyconfigs", versions=("v1beta1",), type=proxyconfig.ProxyConfig),
     _istio(
         "security",
         "PeerAuthentication",
@@ -174,6 +177,29 @@ KINDS: tuple[KindInfo, ...] = (
         "pa",
         type=security.PeerAuthentication,
         columns=(Column("Mode", ".spec.mtls.mode"), _AGE),
+    ),
+    _istio("security", "RequestAuthentication", "requestauthentications", "ra", type=security.RequestAuthentication),
+    _istio(
+        "security",
+        "AuthorizationPolicy",
+        "authorizationpolicies",
+        "ap",
+        type=security.AuthorizationPolicy,
+        columns=(Column("Action", ".spec.action"), _AGE),
+    ),
+    _istio(
+        "telemetry",
+        "Telemetry",
+        "telemetries",
+        "telemetry",
+        versions=("v1", "v1alpha1"),
+        type=telemetry.Telemetry,
+        columns=(_AGE,),
+        storage_version="v1alpha1",
+    ),
+    _istio("extensions", "WasmPlugin", "wasmplugins", versions=("v1alpha1",), type=extensions.WasmPlugin, columns=(_AGE,)),
+    _istio(
+        "extensions", "TrafficExtension", "trafficextensions", versions=("v1alpha1",), type=extensions.TrafficExtension, columns=(_AGE,)
     ),
 )
 

@@ -18,6 +18,7 @@ __all__ = [
     "LabelSelectorRequirement",
     "ObjectMeta",
     "OwnerReference",
+    "PolicyTargetReference",
     "TemplateMeta",
     "WorkloadLabels",
     "WorkloadSelector",
@@ -115,3 +116,12 @@ class WorkloadLabels(Message, frozen=True):
     """Istio's older selector of ServiceEntry and Sidecar (`istio.networking`), spelt `labels`."""
 
     labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class PolicyTargetReference(Message, frozen=True):
+    """What a policy is attached to: a Gateway, GatewayClass, Service or ServiceEntry of its namespace."""
+
+    group: str = ""
+    kind: str = ""
+    name: str = ""
+    namespace: str = ""

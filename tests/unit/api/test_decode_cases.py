@@ -36,7 +36,7 @@ DEFAULTS: tuple[Any, ...] = (
     "RollingUpdate",
     "V1",
 )
-DEFAULTS += ("DISABLE", "PASSTHROUGH", "DEFAULT")
+DEFAULTS += ("DISABLE", "PASSTHROUGH", "DEFAULT", "ANY", "CLIENT_AND_SERVER", "UPSERT", "ALLOW", "INLINE")
 
 
 def known(folder: Path) -> Iterator[Decoded]:
