@@ -10,19 +10,20 @@ from lateen.testing.waiting import wait_until
 
 pytestmark = [pytest.mark.envoy, pytest.mark.netns, pytest.mark.slow]
 
-# RE2, which Envoy uses, has no back references.
-REFUSED = r"""
+# Each weight is taken, their sum is more than Envoy can count.
+REFUSED = """
 apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {name: reviews}
 spec:
   hosts: [reviews]
   http:
-    - match: [{headers: {x-kind: {regex: "(a)\\1"}}}]
-      route: [{destination: {host: reviews, subset: v3}}]
-    - route: [{destination: {host: reviews, subset: v3}}]
+    - route:
+        - {destination: {host: reviews, subset: v1}, weight: 2147483647}
+        - {destination: {host: reviews, subset: v2}, weight: 2147483647}
+        - {destination: {host: reviews, subset: v3}, weight: 2147483647}
 """
-ENVOYS_WORDS = "invalid escape sequence"
+ENVOYS_WORDS = "sum of weights"
 UNKNOWN_FIELD = """apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata:

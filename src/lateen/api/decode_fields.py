@@ -210,6 +210,9 @@ class _Walk:
         return _OUT
 
     def text(self, node: inspect.StrType, value: object, path: Path) -> object:
+        if isinstance(value, dict) and len(value) == 1 and next(iter(value.items()))[1] is None:
+            key = str(next(iter(value)))
+            value = f"{key}:" if key.endswith(":") else value  # YAML takes an IPv6 address that ends in `::` for a mapping
         return self._text(node, value, path, "text")
 
     def _text(self, node: inspect.StrType, value: object, path: Path, expected: str) -> object:

@@ -157,10 +157,10 @@ class Condition(Message, frozen=True):
 
 
 class Rule(Message, frozen=True):
-    """Matches when one source, one operation and all conditions do; what is left out matches always."""
+    """Matches when one source, one operation and all conditions do; what is left out (None) matches always."""
 
-    from_: tuple[From, ...] = field(name="from", default=())
-    to: tuple[To, ...] = ()
+    from_: tuple[From, ...] | None = field(name="from", default=None)
+    to: tuple[To, ...] | None = None
     when: tuple[Condition, ...] = ()
 
 

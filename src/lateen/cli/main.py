@@ -31,6 +31,7 @@ COMMANDS = {
     "down": Entry("down", "down", "End the mesh; what is stored stays, unless --purge."),
     "status": Entry("status", "status", "What runs, what is published, what Envoy refused."),
     "apply": Entry("apply", "apply", "Create or change the objects of files."),
+    "validate": Entry("validate", "validate", "Say what is wrong with files of objects, without a mesh."),
     "delete": Entry("delete", "delete", "Delete the objects of files, or by kind and name."),
     "get": Entry("get", "get", "Show objects."),
     "logs": Entry("logs", "logs", "Show what a container printed."),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lateen.api.decode import Decoded, decode_documents
 from lateen.api.kinds import KindInfo, by_api
+from lateen.api.validate.run import problems_of
 from lateen.kube.records import JsonObject, section
 
 __all__ = ["Target", "read_targets"]
@@ -19,8 +20,9 @@ class Target:
     def __init__(self, decoded: Decoded, namespace: str) -> None:
         self._decoded = decoded
         self.raw: JsonObject = dict(decoded.raw)
-        self.errors = [problem.message for problem in decoded.problems if problem.severity == "error"]
-        self.warnings = [problem.message for problem in decoded.problems if problem.severity != "error"]
+        problems = problems_of(decoded)
+        self.errors = [problem.message for problem in problems if problem.severity == "error"]
+        self.warnings = [f"warning: {problem.message}" for problem in problems if problem.severity != "error"]
         self.info: KindInfo | None = by_api(str(self.raw.get("apiVersion", "")), str(self.raw.get("kind", "")))
         meta = dict(section(self.raw, "metadata"))
         if self.info is not None and self.info.namespaced:
@@ -31,6 +33,11 @@ class Target:
                 )
         self.raw["metadata"] = meta
         self.name, self.namespace = str(meta.get("name", "")), str(meta.get("namespace", ""))
+
+    @property
+    def source(self) -> str:
+        """The file."""
+        return self._decoded.source
 
     @property
     def place(self) -> str:

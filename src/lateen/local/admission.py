@@ -1,12 +1,17 @@
-"""What the local mesh does to objects before they are stored: pods get their node, their account and, where asked, their sidecar.
+"""What the local mesh does to objects before they are stored: pods get their node, their account and, where asked, their sidecar;
+Istio's kinds are validated.
 
-Why here and not in a scheduler: there is one node. Must not refuse what Kubernetes would take, but for pods that cannot be injected.
+Why here and not in a scheduler: there is one node. Must not refuse what Kubernetes and Istio would take, but for pods that cannot be
+injected.
 """
 
 import copy
 from collections.abc import Callable, Mapping
 
+from lateen.api.decode import decode_object
+from lateen.api.decode_typed import path_text
 from lateen.api.kinds import KindInfo
+from lateen.api.validate.run import validate
 from lateen.inject.pod import InjectionError, inject
 from lateen.inject.policy import wants_sidecar
 from lateen.kube.admission import AdmissionError, AdmissionResult, Operation
@@ -23,9 +28,11 @@ class LocalAdmission:
         self._namespace_labels = namespace_labels
 
     def __call__(
-        self, operation: Operation, info: KindInfo, new: Mapping[str, object] | None, _old: Mapping[str, object] | None
+        self, operation: Operation, info: KindInfo, new: Mapping[str, object] | None, old: Mapping[str, object] | None
     ) -> AdmissionResult:
-        """Pods at their creation; everything else is stored as it came."""
+        """Pods at their creation, Istio's kinds when their spec is new; everything else is stored as it came."""
+        if info.is_istio and new is not None and (old is None or old.get("spec") != new.get("spec")):
+            return _validated(new)
         if info.kind != "Pod" or operation != "CREATE" or new is None:
             return AdmissionResult()
         pod: JsonObject = copy.deepcopy(dict(new))
@@ -40,3 +47,14 @@ class LocalAdmission:
             except InjectionError as error:
                 return AdmissionResult(errors=(AdmissionError(str(error), error.field),))
         return AdmissionResult(object=pod)
+
+
+def _validated(raw: Mapping[str, object]) -> AdmissionResult:
+    obj, _ = decode_object(raw, lenient=True)
+    if obj is None:  # its form is the store's to judge
+        return AdmissionResult()
+    verdicts = validate(obj, raw)
+    return AdmissionResult(
+        warnings=tuple(f"{path_text(each.path)}: {each.message}" for each in verdicts if each.severity == "warning"),
+        errors=tuple(AdmissionError(each.message, path_text(each.path)) for each in verdicts if each.severity == "error"),
+    )

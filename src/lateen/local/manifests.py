@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lateen.api.decode import Decoded, decode_documents
 from lateen.api.kinds import by_api
+from lateen.api.validate.run import problems_of
 from lateen.kube.errors import ApiError
 from lateen.kube.records import JsonObject, section
 from lateen.sources.kubeclient import KubeClient
@@ -32,7 +33,7 @@ def read_manifests(paths: Iterable[Path]) -> tuple[Decoded, ...]:
                 found += decode_documents(file.read_bytes(), str(file))
             except OSError as error:
                 raise ManifestError(f"{file}: cannot be read: {error.strerror}") from None
-    errors = [problem.message for one in found for problem in one.problems if problem.severity == "error"]
+    errors = [problem.message for one in found for problem in problems_of(one) if problem.severity == "error"]
     if errors:
         raise ManifestError("\n".join(errors))
     return tuple(found)
