@@ -35,7 +35,14 @@ def apply(files: tuple[str, ...], namespace: str, kubeconfig: Path | None) -> No
         fail("lateen: nothing was applied", BAD_DATA)
     bad = bool(errors) or len(good) < len(targets)
 
+    known = [warning for target in targets for warning in target.warnings]
+
+    def warn(sentence: str) -> None:
+        if not any(sentence in warning for warning in known):  # what the server finds was told before, with its line
+            click.echo(f"warning: {sentence}", err=True)
+
     async def work(client: KubeClient) -> int:
+        client.on_warning = warn
         refused = False
         for target in good:
             try:

@@ -6,7 +6,7 @@ injected.
 """
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from lateen.api.decode import decode_object
 from lateen.api.decode_typed import path_text
@@ -22,17 +22,23 @@ __all__ = ["LocalAdmission"]
 
 
 class LocalAdmission:
-    """A `kube.admission.Admission`; `namespace_labels` looks a namespace up at the moment of the call."""
+    """A `kube.admission.Admission`; both functions are asked at the moment of the call.
 
-    def __init__(self, namespace_labels: Callable[[str], Mapping[str, str]]) -> None:
+    `namespace_labels` looks a namespace up; `acted_on` are the kinds that the control plane reads, None while there is none.
+    """
+
+    def __init__(self, namespace_labels: Callable[[str], Mapping[str, str]], acted_on: Callable[[], Collection[str] | None]) -> None:
         self._namespace_labels = namespace_labels
+        self._acted_on = acted_on
 
     def __call__(
         self, operation: Operation, info: KindInfo, new: Mapping[str, object] | None, old: Mapping[str, object] | None
     ) -> AdmissionResult:
         """Pods at their creation, Istio's kinds when their spec is new; everything else is stored as it came."""
         if info.is_istio and new is not None and (old is None or old.get("spec") != new.get("spec")):
-            return _validated(new)
+            known = self._acted_on()
+            idle = () if known is None or info.kind in known else (f"{info.kind} is stored, but this version of Lateen does not act on it",)
+            return _validated(new, idle)
         if info.kind != "Pod" or operation != "CREATE" or new is None:
             return AdmissionResult()
         pod: JsonObject = copy.deepcopy(dict(new))
@@ -49,12 +55,12 @@ class LocalAdmission:
         return AdmissionResult(object=pod)
 
 
-def _validated(raw: Mapping[str, object]) -> AdmissionResult:
+def _validated(raw: Mapping[str, object], warnings: tuple[str, ...]) -> AdmissionResult:
     obj, _ = decode_object(raw, lenient=True)
     if obj is None:  # its form is the store's to judge
-        return AdmissionResult()
+        return AdmissionResult(warnings=warnings)
     verdicts = validate(obj, raw)
     return AdmissionResult(
-        warnings=tuple(f"{path_text(each.path)}: {each.message}" for each in verdicts if each.severity == "warning"),
+        warnings=warnings + tuple(f"{path_text(each.path)}: {each.message}" for each in verdicts if each.severity == "warning"),
         errors=tuple(AdmissionError(each.message, path_text(each.path)) for each in verdicts if each.severity == "error"),
     )

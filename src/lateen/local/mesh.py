@@ -5,7 +5,7 @@ how it was started, nor print.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -76,7 +76,7 @@ class LocalMesh:
         self._listeners = context.listeners
         self._backend = _Backend()
         self._file = SqliteFile(plan.data / "mesh.db")
-        self._live = LiveStore(self._file, admission=LocalAdmission(self._labels), clock=clock)
+        self._live = LiveStore(self._file, admission=LocalAdmission(self._labels, self._acted_on), clock=clock)
         self._server = KubeServer(build_app(self._live, self._backend))
         self.client = KubeClient(Endpoint(unix=str(plan.api_socket)), clock=clock)
         self._controllers = Controllers(self.client)
@@ -140,6 +140,9 @@ class LocalMesh:
     def _status(self) -> dict[str, str]:
         proxies = self.plane.proxies() if self.plane is not None else ()
         return described(self._plan.publications, str(self._network.pod_range), proxies)
+
+    def _acted_on(self) -> Collection[str] | None:
+        return None if self.plane is None else self.plane.world.inputs.keys()
 
     def _labels(self, namespace: str) -> Mapping[str, str]:
         stored = self._live.store.get(Ref("namespaces", "", namespace))

@@ -5,6 +5,7 @@ their `kind` and `apiVersion`; refusals are `ApiError`, a dead server is `Unreac
 """
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Literal, TypeVar
@@ -45,6 +46,10 @@ class _EventBody(msgspec.Struct):
     object: JsonObject
 
 
+# RFC 7234: code, agent, quoted text; several are joined with commas.
+_WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
+
+
 def _nothing() -> None:
     """Nobody waits for the first list."""
 
@@ -54,9 +59,20 @@ def _no_headers() -> Mapping[str, str]:
 
 
 class KubeClient:
-    """Calls one API server. `namespace` is ignored for kinds that have none; empty means all namespaces where that makes sense."""
+    """Calls one API server. `namespace` is ignored for kinds that have none; empty means all namespaces where that makes sense.
 
-    def __init__(self, endpoint: Endpoint, *, token: "Token | None" = None, timeout: float = 30.0, clock: Clock | None = None) -> None:
+    `on_warning` is told each sentence that the server warns with.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        token: "Token | None" = None,
+        timeout: float = 30.0,
+        clock: Clock | None = None,
+    ) -> None:
+        self.on_warning: Callable[[str], None] | None = None
         self._pool = HttpPool(endpoint, token.headers if token else _no_headers)
         self._timeout = timeout
         self._clock = clock or SystemClock()
@@ -234,6 +250,9 @@ class KubeClient:
         try:
             async with asyncio.timeout(self._timeout):
                 async with await self._send(method, path, query=query, body=body, media=media, accept=accept) as reply:
+                    if self.on_warning is not None:
+                        for quoted in _WARNING.findall(reply.headers.get("warning", "")):
+                            self.on_warning(re.sub(r"\\(.)", r"\1", quoted))
                     return await reply.read()
         except TimeoutError as late:
             raise UnreachableError(f"the Kubernetes API at {self.endpoint} did not answer {method} {path} in {self._timeout:g} s") from late
