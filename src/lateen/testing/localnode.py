@@ -60,7 +60,7 @@ async def _serve(context: NodeContext, run: Path) -> None:
     await network.start()
     folders = NodeFolders(run / "data", context.private)
     backend = _Backend()
-    async with kube_api(run, admission=LocalAdmission(labels), node=backend) as api:
+    async with kube_api(run, admission=LocalAdmission(labels, lambda: None), node=backend) as api:
         running.append(api)
         images = Images({"example.com/sleeper": ("/bin/sleep", "1000")})
         plane, sidecars = _control_plane(api.client, run, str(network.gateway)) if "sidecars" in sys.argv else (None, None)
