@@ -18,6 +18,9 @@ def apply_defaults(resource: str, obj: JsonObject) -> None:
         case "pods" if isinstance(spec, dict):
             _pod(spec)
             spec.setdefault("enableServiceLinks", True)
+            spec.setdefault("priority", 0)
+            spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+            spec.setdefault("tolerations", [_while(name) for name in ("not-ready", "unreachable")])
         case "deployments.apps" | "replicasets.apps" | "statefulsets.apps" | "daemonsets.apps" if isinstance(spec, dict):
             _workload(resource, spec)
         case "endpointslices.discovery.k8s.io":
@@ -26,6 +29,11 @@ def apply_defaults(resource: str, obj: JsonObject) -> None:
             _namespace(obj)
         case "secrets":
             obj.setdefault("type", "Opaque")
+
+
+def _while(condition: str) -> JsonObject:
+    """A pod stays on a node in trouble for five minutes."""
+    return {"key": f"node.kubernetes.io/{condition}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
 
 
 def _namespace(obj: JsonObject) -> None:
@@ -67,8 +75,17 @@ def _pod(spec: JsonObject) -> None:
     for container in (*dicts(spec.get("initContainers")), *dicts(spec.get("containers"))):
         container.setdefault("resources", {})
         _protocols(container.get("ports"))
+        if image := container.get("image"):
+            container.setdefault("imagePullPolicy", _pull_policy(str(image)))
+        container.setdefault("terminationMessagePath", "/dev/termination-log")
+        container.setdefault("terminationMessagePolicy", "File")
         for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
             _probe(container.get(probe))
+
+
+def _pull_policy(image: str) -> str:
+    tag = image.rpartition("/")[2].partition(":")[2]
+    return "Always" if tag in ("", "latest") and "@" not in image else "IfNotPresent"
 
 
 def _probe(probe: object) -> None:

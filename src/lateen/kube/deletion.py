@@ -14,6 +14,7 @@ from lateen.util.times import rfc3339
 __all__ = ["FOREGROUND", "Deletion"]
 
 FOREGROUND = "foregroundDeletion"
+_ORPHAN = "orphan"
 _DEFAULT_GRACE = 30
 
 
@@ -31,20 +32,21 @@ class Deletion:
         if policy == "Orphan":
             for ref in self._txn.dependents(stored.uid):
                 self._disown(ref, {stored.uid})
-        foreground = policy == "Foreground" and bool(self._txn.dependents(stored.uid))
+        machinery = {"Foreground": FOREGROUND, "Orphan": _ORPHAN}.get(policy)
         if stored.ref.resource == "namespaces":
             return self._delete_namespace(stored, obj)
         if stored.ref.resource == "pods" and (wait := _pod_grace(stored, obj, grace)) > 0:
             return self._mark(stored, obj, wait)
         meta = section(obj, "metadata")
-        if foreground and FOREGROUND not in _finalizers(meta):
-            meta["finalizers"] = [*_finalizers(meta), FOREGROUND]
+        if machinery and machinery not in _finalizers(meta):
+            meta["finalizers"] = [*_finalizers(meta), machinery]
         if not _finalizers(meta):
             return self._remove(stored, obj, mark=True)
         marked = self._mark(stored, obj, 0)
-        if foreground:
+        if policy == "Foreground":
             for ref in self._txn.dependents(stored.uid):
                 self._begin(ref)
+        self._owner_may_finish(stored.uid)
         return marked
 
     def settle(self, stored: Stored) -> Stored:
@@ -109,9 +111,14 @@ class Deletion:
             return
         obj = load(owner.body)
         meta = section(obj, "metadata")
-        if FOREGROUND in _finalizers(meta):
-            meta["finalizers"] = [f for f in _finalizers(meta) if f != FOREGROUND]
-            self.settle(self._put(owner.ref, obj))
+        held = _finalizers(meta)
+        kept = [finalizer for finalizer in held if finalizer not in (FOREGROUND, _ORPHAN)]
+        if kept == held:
+            return
+        meta["finalizers"] = kept
+        if not kept:
+            del meta["finalizers"]
+        self.settle(self._put(owner.ref, obj))
 
     def _namespace_may_finish(self, name: str) -> None:
         namespace = self._txn.get(Ref("namespaces", "", name))

@@ -127,7 +127,8 @@ def legacy_resources(group: str, version: str) -> JsonObject | None:
     else:
         resources = [entry for info in _kinds(group, version) for entry in _legacy_kind(info)]
     group_version = f"{group}/{version}" if group else version
-    return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources}
+    head: JsonObject = {"kind": "APIResourceList", **({"apiVersion": "v1"} if group else {})}  # as Kubernetes has it
+    return head | {"groupVersion": group_version, "resources": resources}
 
 
 def _legacy_entry(name: str, singular: str, kind: str, *, namespaced: bool, verbs: Sequence[str]) -> JsonObject:

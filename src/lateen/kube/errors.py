@@ -171,7 +171,7 @@ def invalid(info: KindInfo, name: str, causes: Sequence[Cause]) -> ApiError:
     kind = f"{info.kind}.{info.group}" if info.group else info.kind
     lines = [f"{cause.field}: {cause.message}" for cause in causes]
     text = lines[0] if len(lines) == 1 else "[" + ", ".join(lines) + "]"
-    details: dict[str, object] = {"name": name}
+    details: dict[str, object] = {"name": name} if name else {}
     if info.group:
         details["group"] = info.group
     details["kind"] = info.kind

@@ -22,6 +22,7 @@ __all__ = [
     "Stored",
     "canonical",
     "dicts",
+    "has_generation",
     "is_custom",
     "load",
     "render",
@@ -88,6 +89,22 @@ _SELECTABLE: Mapping[str, tuple[str, ...]] = {
 }
 
 
+_WITHOUT_GENERATION = frozenset(
+    {
+        "namespaces",
+        "nodes",
+        "services",
+        "serviceaccounts",
+        "secrets",
+        "configmaps",
+        "events",
+        "endpoints",
+        "leases.coordination.k8s.io",
+        "ingressclasses.networking.k8s.io",
+    }
+)
+
+
 class Ref(NamedTuple):
     """Names one object of the store; `resource` is `plural` or `plural.group`."""
 
@@ -150,6 +167,11 @@ def resource_id(info: KindInfo) -> str:
 def selectable(resource: str) -> tuple[str, ...]:
     """The fields, beside name and namespace, that a fieldSelector may name."""
     return _SELECTABLE.get(resource, ())
+
+
+def has_generation(resource: str) -> bool:
+    """Whether the kind counts the changes of what is wished for."""
+    return resource not in _WITHOUT_GENERATION
 
 
 def is_custom(info: KindInfo) -> bool:

@@ -5,7 +5,6 @@ and randomness come in as callables. Must not know HTTP or the forms of patches 
 """
 
 import base64
-import copy
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from ipaddress import IPv4Network
@@ -15,17 +14,19 @@ from msgspec import Struct
 from lateen.api.kinds import KindInfo
 from lateen.kube import errors
 from lateen.kube.admission import Admission, Operation
+from lateen.kube.apply import Applied, apply_configuration, check_configuration, first_owner
+from lateen.kube.checks import check_finalizers, check_identity, check_preconditions, check_selector, check_template
 from lateen.kube.defaults import apply_defaults
-from lateen.kube.deletion import FOREGROUND, Deletion
+from lateen.kube.deletion import Deletion
 from lateen.kube.errors import Cause
+from lateen.kube.managed import APPLY, UPDATE, Entry, Writer, decode_entries, encode_entries, owned_view, record_update, same_owners
 from lateen.kube.names import check_metadata
 from lateen.kube.options import DeleteOptions, WriteOptions
-from lateen.kube.patch import merge_patch
 from lateen.kube.paths import Target
-from lateen.kube.records import Change, JsonObject, Ref, Stored, canonical, load, resource_id, section, store
-from lateen.kube.services import allocate, check_unchanged
+from lateen.kube.records import Change, JsonObject, Ref, Stored, canonical, has_generation, is_custom, load, resource_id, section, store
+from lateen.kube.services import allocate, check_service, check_unchanged
 from lateen.kube.store import Store, Transaction
-from lateen.kube.validation import check_fields
+from lateen.kube.validation import check_declared, check_fields
 from lateen.util.times import rfc3339
 
 __all__ = ["PROTECTED_NAMESPACES", "Registry", "Surroundings", "Written"]
@@ -33,6 +34,7 @@ __all__ = ["PROTECTED_NAMESPACES", "Registry", "Surroundings", "Written"]
 PROTECTED_NAMESPACES = ("default", "kube-system")
 _KEPT_STATUS = ("nodes",)
 PLAIN = WriteOptions()
+_Change = Callable[[JsonObject], JsonObject]
 _SYSTEM_METADATA = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "namespace", "name")
 
 
@@ -65,13 +67,15 @@ class Registry:
 
     # -- create ----------------------------------------------------------------------------------------------------
 
-    def create(self, target: Target, raw: JsonObject, options: WriteOptions = PLAIN) -> Written:
-        """Store a new object in the target's collection; `raw` becomes ours."""
+    def create(self, target: Target, raw: JsonObject, options: WriteOptions = PLAIN, owners: Sequence[Entry] = ()) -> Written:
+        """Store a new object in the target's collection; `raw` becomes ours. Without `owners` its fields are the writer's."""
         info = target.info
         resource = resource_id(info)
         self._prepare_new(info, target.namespace, raw)
         if causes := check_metadata(resource, section(raw, "metadata")):
             raise errors.invalid(info, str(section(raw, "metadata").get("name") or ""), causes)
+        if causes := _check_content(resource, raw):
+            raise errors.invalid(info, str(section(raw, "metadata")["name"]), causes)
         unknown = check_fields(info, target.version, raw, options)
         raw, warnings = self._admit("CREATE", info, raw, None)
         ref = Ref(resource, target.namespace if info.namespaced else "", str(section(raw, "metadata")["name"]))
@@ -80,6 +84,8 @@ class Registry:
             if (existing := txn.get(ref)) is not None:
                 raise errors.already_exists(info, ref.name, deleting=existing.deleting)
             self._allocate(txn, info, ref, raw)
+            section(raw, "metadata").pop("managedFields", None)
+            self._own(target, {}, raw, None, owners, options)
             stored = self._put_new(txn, ref, raw)
             deletion = Deletion(txn, self._around.now())
             deletion.adopt(stored)
@@ -128,10 +134,11 @@ class Registry:
 
     def _put_new(self, txn: Transaction, ref: Ref, obj: JsonObject) -> Stored:
         meta = section(obj, "metadata")
-        for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields"):
+        for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"):
             meta.pop(name, None)
         meta["uid"] = self._around.new_uid()
-        meta["generation"] = 1
+        if has_generation(ref.resource):
+            meta["generation"] = 1
         meta["creationTimestamp"] = rfc3339(self._around.now().timestamp())
         meta["resourceVersion"] = str(txn.next_revision)
         stored = store(ref, obj)
@@ -140,63 +147,80 @@ class Registry:
 
     # -- update ----------------------------------------------------------------------------------------------------
 
-    def modify(self, target: Target, change: Callable[[JsonObject], JsonObject], options: WriteOptions = PLAIN) -> Written:
-        """Replace an object, or its status, by what `change` makes of a copy of it."""
-        info, ref, subresource = target.info, target.ref, target.subresource
+    def modify(self, target: Target, change: _Change, options: WriteOptions = PLAIN) -> Written:
+        """Replace an object, or its status, by what `change` makes of it."""
+        return self._modify(target, lambda live: Applied(change(live), ()), options)
+
+    def _modify(self, target: Target, change: Callable[[JsonObject], Applied], options: WriteOptions) -> Written:
+        info, ref = target.info, target.ref
         with self._store.transaction(dry_run=options.dry_run) as txn:
             stored = txn.get(ref)
             if stored is None:
                 raise errors.not_found(info, ref.name)
             old = load(stored.body)
-            new = change(load(stored.body))
-            self._check_identity(info, stored, new)
-            self._carry_over(ref.resource, old, new, subresource)
+            applied = change(load(stored.body))
+            new = applied.object
+            check_identity(info, stored, new)
+            given = section(new, "metadata").pop("managedFields", None)
             warnings: tuple[str, ...] = ()
-            if subresource != "status":
+            if target.subresource == "status":
+                new = _with_status(old, new)
+            else:
+                self._carry_over(ref.resource, old, new)
                 warnings = check_fields(info, target.version, new, options)
                 self._check_update(info, ref, old, new)
                 new, more = self._admit("UPDATE", info, new, old)
                 warnings += more
-            _bump_generation(old, new)
-            section(new, "metadata")["resourceVersion"] = str(stored.rv)
-            if canonical(new) == canonical(old):
+                _bump_generation(ref.resource, old, new)
+            self._own(target, old, new, given, applied.entries, options)
+            if not _changed(old, new, target.subresource):
                 return Written(stored, (), warnings=warnings)
-            section(new, "metadata")["resourceVersion"] = str(txn.next_revision)
-            updated = store(ref, new)
-            txn.put(updated)
-            deletion = Deletion(txn, self._around.now())
-            deletion.adopt(updated)
-            updated = deletion.settle(updated)
-            deletion.drain()
-            return Written(updated, _kept(txn, options), warnings=warnings)
+            return self._put(txn, ref, new, warnings, options)
 
-    def _check_identity(self, info: KindInfo, stored: Stored, new: JsonObject) -> None:
-        meta = new["metadata"] = section(new, "metadata")
-        name, given = stored.ref.name, meta.get("name")
-        if given and given != name:
-            raise errors.bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")
-        if stored.ref.namespace and meta.get("namespace", stored.ref.namespace) != stored.ref.namespace:
-            raise errors.bad_request("the namespace of the provided object does not match the namespace sent on the request")
-        if (uid := meta.get("uid")) and uid != stored.uid:
-            raise errors.conflict(info, name, f"Precondition failed: UID in precondition: {uid}, UID in object meta: {stored.uid}")
-        if (revision := meta.get("resourceVersion")) and revision != str(stored.rv):
-            raise errors.conflict(info, name)
+    def _put(self, txn: Transaction, ref: Ref, new: JsonObject, warnings: tuple[str, ...], options: WriteOptions) -> Written:
+        section(new, "metadata")["resourceVersion"] = str(txn.next_revision)
+        updated = store(ref, new)
+        txn.put(updated)
+        deletion = Deletion(txn, self._around.now())
+        deletion.adopt(updated)
+        updated = deletion.settle(updated)
+        deletion.drain()
+        return Written(updated, _kept(txn, options), warnings=warnings)
 
-    def _carry_over(self, resource: str, old: JsonObject, new: JsonObject, subresource: str) -> None:
-        if subresource == "status":
-            status = new.get("status")
-            new.clear()
-            new.update(copy.deepcopy(old))
-            if status is None:
-                new.pop("status", None)
-            else:
-                new["status"] = status
-        elif "status" in old:
+    def _own(
+        self, target: Target, old: JsonObject, new: JsonObject, given: object, applied: Sequence[Entry], options: WriteOptions
+    ) -> None:
+        """Write down in `new` who owns what; `given` are the entries that the writer sent, which replace what was written."""
+        present = section(old, "metadata").get("managedFields")
+        meta = section(new, "metadata")
+        entries = decode_entries(old)
+        base = entries if not given or given == present else decode_entries({"metadata": {"managedFields": given}})
+        if applied:
+            after: Sequence[Entry] = applied
+        elif base or options.manager:
+            part = target.subresource
+            before = owned_view(old, part), owned_view(new, part)
+            custom = is_custom(target.info)
+            after = record_update(target.ref.resource, base, *before, self._writer(target, UPDATE, options), self._time(), custom=custom)
+        else:
+            after = base
+        if not same_owners(entries, after):
+            meta["managedFields"] = encode_entries(after)
+        elif present is not None:
+            meta["managedFields"] = present
+
+    def _writer(self, target: Target, operation: str, options: WriteOptions) -> Writer:
+        return Writer(options.manager, operation, target.info.api_version_of(target.version), target.subresource)
+
+    def _time(self) -> str:
+        return rfc3339(self._around.now().timestamp())
+
+    def _carry_over(self, resource: str, old: JsonObject, new: JsonObject) -> None:
+        if "status" in old:
             new["status"] = old["status"]
         else:
             new.pop("status", None)
         before, after = section(old, "metadata"), section(new, "metadata")
-        after.pop("managedFields", None)
         for name in _SYSTEM_METADATA:
             if name in before:
                 after[name] = before[name]
@@ -210,12 +234,14 @@ class Registry:
     def _check_update(self, info: KindInfo, ref: Ref, old: JsonObject, new: JsonObject) -> None:
         apply_defaults(ref.resource, new)
         causes = check_metadata(ref.resource, section(new, "metadata"))
-        if ref.resource == "services" and (cause := check_unchanged(old, new)):
-            causes.append(cause)
+        if ref.resource == "services":
+            causes.extend(check_service(new))
+            if cause := check_unchanged(old, new):
+                causes.append(cause)
         if ref.resource.endswith(".apps"):
-            causes.extend(_check_selector(old, new))
+            causes.extend(check_selector(old, new))
         if "deletionTimestamp" in section(old, "metadata"):
-            causes.extend(_check_finalizers(old, new))
+            causes.extend(check_finalizers(old, new))
         if causes:
             raise errors.invalid(info, ref.name, causes)
 
@@ -228,14 +254,25 @@ class Registry:
         return (new if result.object is None else result.object), result.warnings
 
     def apply(self, target: Target, configuration: JsonObject, options: WriteOptions) -> Written:
-        """Make the object agree with a configuration, or create it. Merges; who owns which field is not tracked."""
-        if self.has(target.ref):
-            return self.modify(target, lambda obj: merge_patch(obj, configuration), options)
+        """Make the object agree with a configuration, or create it; ApiError 409 where others own what it says differently."""
         given = section(configuration, "metadata").get("name", target.name)
         if given != target.name:
             raise errors.bad_request(f"the name of the object ({given}) does not match the name on the URL ({target.name})")
-        named = section(configuration, "metadata") | {"name": target.name}
-        return self.create(target, configuration | {"metadata": named}, options)
+        info = target.info
+        check_configuration(info, target.version, configuration)
+        check_declared(info, target.version, configuration)
+        configuration = configuration | {"metadata": section(configuration, "metadata") | {"name": target.name}}
+        writer = self._writer(target, APPLY, options)
+        if self.has(target.ref):
+            force = bool(options.force)
+            return self._modify(
+                target,
+                lambda live: apply_configuration(info, live, configuration, decode_entries(live), writer, self._time(), force=force),
+                options,
+            )
+        if target.subresource:
+            raise errors.not_found(info, target.name)
+        return self.create(target, configuration, options, (first_owner(info, configuration, writer, self._time()),))
 
     def has(self, ref: Ref) -> bool:
         """Whether the newest state, durable or not, has the object."""
@@ -253,19 +290,25 @@ class Registry:
             stored = txn.get(ref)
             if stored is None:
                 raise errors.not_found(info, ref.name)
-            _check_preconditions(info, stored, options)
+            check_preconditions(info, stored, options)
             result = self._around.admission("DELETE", info, None, load(stored.body))
             if result.errors:
                 raise errors.forbidden(info, ref.name, "; ".join(e.message for e in result.errors))
             deletion = Deletion(txn, self._around.now())
             last = deletion.delete(stored, policy=options.policy, grace=options.grace_period_seconds)
             deletion.drain()
-            gone = txn.get(ref) is None
+            gone = txn.get(ref) is None and options.policy == "Background"
             return Written(last, _kept(txn, options), gone=gone, warnings=result.warnings)
 
 
 def _kept(txn: Transaction, options: WriteOptions | DeleteOptions) -> Sequence[Change]:
     return () if options.dry_run else tuple(txn.changes)
+
+
+def _check_content(resource: str, obj: JsonObject) -> list[Cause]:
+    if resource == "services":
+        return list(check_service(obj))
+    return check_template(obj) if resource in ("deployments.apps", "replicasets.apps", "statefulsets.apps", "daemonsets.apps") else []
 
 
 def _merge_string_data(obj: JsonObject) -> None:
@@ -275,42 +318,27 @@ def _merge_string_data(obj: JsonObject) -> None:
         obj["data"] = section(obj, "data") | encoded
 
 
-def _bump_generation(old: JsonObject, new: JsonObject) -> None:
+def _with_status(old: JsonObject, new: JsonObject) -> JsonObject:
+    """The old object with the new one's status: nothing else may change through that door."""
+    result = old | {"metadata": dict(section(old, "metadata"))}
+    if (status := new.get("status")) is None:
+        result.pop("status", None)
+    else:
+        result["status"] = status
+    return result
+
+
+def _changed(old: JsonObject, new: JsonObject, subresource: str) -> bool:
+    if subresource == "status" and section(old, "metadata").get("managedFields") == section(new, "metadata").get("managedFields"):
+        return canonical({"status": old.get("status")}) != canonical({"status": new.get("status")})
+    section(new, "metadata")["resourceVersion"] = section(old, "metadata").get("resourceVersion")
+    return canonical(old) != canonical(new)
+
+
+def _bump_generation(resource: str, old: JsonObject, new: JsonObject) -> None:
+    if not has_generation(resource):
+        return
     before = canonical({k: v for k, v in old.items() if k not in ("metadata", "status")})
     after = canonical({k: v for k, v in new.items() if k not in ("metadata", "status")})
     generation = section(old, "metadata").get("generation", 1)
     section(new, "metadata")["generation"] = generation + 1 if before != after and isinstance(generation, int) else generation
-
-
-def _check_selector(old: JsonObject, new: JsonObject) -> list[Cause]:
-    before, after = section(old, "spec").get("selector"), section(new, "spec").get("selector")
-    if before == after:
-        return []
-    return [Cause("FieldValueInvalid", "spec.selector", "Invalid value: field is immutable")]
-
-
-def _check_finalizers(old: JsonObject, new: JsonObject) -> list[Cause]:
-    before, after = section(old, "metadata").get("finalizers"), section(new, "metadata").get("finalizers")
-    known = before if isinstance(before, list) else []
-    added = [f for f in after if f not in known] if isinstance(after, list) else []
-    if not added or added == [FOREGROUND]:
-        return []
-    shown = ", ".join(f'"{name}"' for name in added)
-    text = f"Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{{{shown}}}"
-    return [Cause("FieldValueForbidden", "metadata.finalizers", text)]
-
-
-def _check_preconditions(info: KindInfo, stored: Stored, options: DeleteOptions) -> None:
-    uid, revision = options.preconditions.get("uid"), options.preconditions.get("resourceVersion")
-    if uid and uid != stored.uid:
-        why = (
-            f"the UID in the precondition ({uid}) does not match the UID in record ({stored.uid})."
-            " The object might have been deleted and then recreated"
-        )
-        raise errors.precondition_failed(info, stored.ref.name, why)
-    if revision and revision != str(stored.rv):
-        why = (
-            f"the ResourceVersion in the precondition ({revision}) does not match the ResourceVersion in record ({stored.rv})."
-            " The object might have been modified"
-        )
-        raise errors.precondition_failed(info, stored.ref.name, why)

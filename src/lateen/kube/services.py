@@ -5,13 +5,46 @@ Service that is deleted and made again usually keeps its address. The range's fi
 """
 
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
 
 from lateen.kube.errors import Cause
-from lateen.kube.records import JsonObject, Ref, section
+from lateen.kube.records import JsonObject, Ref, dicts, section
 
-__all__ = ["allocate", "check_unchanged"]
+__all__ = ["allocate", "check_service", "check_unchanged"]
+
+
+_TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
+_PROTOCOLS = ("SCTP", "TCP", "UDP")
+
+
+def check_service(obj: Mapping[str, object]) -> Iterator[Cause]:
+    """What is wrong with a Service's type and ports."""
+    spec = section(obj, "spec")
+    ports = dicts(spec.get("ports"))
+    for index, port in enumerate(ports):
+        yield from _check_port(f"spec.ports[{index}]", port, named=len(ports) > 1)
+    if not ports and spec.get("type") != "ExternalName" and spec.get("clusterIP") != "None":
+        yield Cause("FieldValueRequired", "spec.ports", "Required value")
+    if spec.get("type") not in _TYPES:
+        yield _unsupported("spec.type", spec.get("type"), _TYPES)
+
+
+def _check_port(field: str, port: Mapping[str, object], *, named: bool) -> Iterator[Cause]:
+    if named and not port.get("name"):
+        yield Cause("FieldValueRequired", f"{field}.name", "Required value")
+    for name in ("port", "targetPort"):
+        number = port.get(name, 0 if name == "port" else None)
+        if isinstance(number, int) and not 0 < number < 1 << 16:
+            text = f"Invalid value: {number}: must be between 1 and 65535, inclusive"
+            yield Cause("FieldValueInvalid", f"{field}.{name}", text)
+        if name == "port" and port.get("protocol") not in _PROTOCOLS:
+            yield _unsupported(f"{field}.protocol", port.get("protocol"), _PROTOCOLS)
+
+
+def _unsupported(field: str, value: object, supported: Sequence[str]) -> Cause:
+    listed = ", ".join(f'"{each}"' for each in supported)
+    return Cause("FieldValueNotSupported", field, f'Unsupported value: "{value!s:.60}": supported values: {listed}')
 
 
 def allocate(network: IPv4Network, ref: Ref, obj: JsonObject, taken: Collection[str]) -> Cause | None:

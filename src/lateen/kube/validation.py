@@ -8,13 +8,19 @@ import re
 
 from lateen.api.decode import decode_object
 from lateen.api.kinds import KindInfo
-from lateen.kube.errors import ApiError, Cause, bad_request, invalid
+from lateen.kube.errors import ApiError, Cause, bad_request, error, invalid
 from lateen.kube.options import WriteOptions
 from lateen.kube.records import JsonObject, is_custom, section
 from lateen.util.problem import Problem
 
-__all__ = ["check_fields"]
+__all__ = ["check_declared", "check_fields"]
 
+_UNCHECKED = Cause(
+    "FieldValueInvalid",
+    "<nil>",
+    "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete"
+    " validation",
+)
 _STEP = re.compile(r'\.?([A-Za-z0-9_]+)|\[(\d+)\]|\["([^"]*)"\]')
 
 
@@ -33,6 +39,17 @@ def check_fields(info: KindInfo, version: str, obj: JsonObject, options: WriteOp
     return tuple(found) if options.validation == "Warn" else ()
 
 
+def check_declared(info: KindInfo, version: str, configuration: JsonObject) -> None:
+    """ApiError 500, as Kubernetes has it, where an applied configuration names a field that is none."""
+    _, problems = decode_object({"apiVersion": info.api_version_of(version), "kind": info.kind} | _without_status(configuration))
+    unknown = next((problem.path for problem in problems if problem.code == "unknown-field"), "")
+    if unknown:
+        name = section(configuration, "metadata").get("name", "")
+        group = info.api_version_of(version) if info.group else f"/{version}"
+        message = f"failed to create typed patch object (/{name}; {group}, Kind={info.kind}): .{unknown}: field not declared in schema"
+        raise error(500, "", message)
+
+
 def _without_status(obj: JsonObject) -> JsonObject:
     return {name: value for name, value in obj.items() if name != "status"}
 
@@ -41,8 +58,21 @@ def _wrong(info: KindInfo, version: str, obj: JsonObject, problems: list[Problem
     told = [(problem.path or "<nil>", _tail(problem)) for problem in problems]
     if is_custom(info) or all(problem.code == "wrong-value" for problem in problems):
         name = str(section(obj, "metadata").get("name", ""))
-        return invalid(info, name, [Cause("FieldValueInvalid", path, f"Invalid value: {text}") for path, text in told])
+        causes = [_cause(problem.code, *one) for problem, one in zip(problems, told, strict=True)]
+        return invalid(info, name, [*causes, _UNCHECKED] if is_custom(info) else causes)
     return _unhandled(info, version, "; ".join(f"{path}: {text}" for path, text in told))
+
+
+def _cause(code: str, path: str, text: str) -> Cause:
+    match code:
+        case "missing-field":
+            return Cause("FieldValueRequired", path, "Required value")
+        case "wrong-type":
+            return Cause("FieldValueTypeInvalid", path, f"Invalid value: {text}")
+        case "wrong-value" if "one of" in text:
+            return Cause("FieldValueNotSupported", path, f"Unsupported value: {text}")
+        case _:
+            return Cause("FieldValueInvalid", path, f"Invalid value: {text}")
 
 
 def _unhandled(info: KindInfo, version: str, why: str) -> ApiError:

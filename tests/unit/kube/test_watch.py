@@ -97,7 +97,7 @@ def test_history_forgets_by_size() -> None:
 
 def test_busy_kinds_do_not_expire_others(world: Any, make_config_map: Any) -> None:
     """Each kind has a history of its own."""
-    world.create("Service", {"metadata": {"name": "s"}, "spec": {}})
+    world.create("Service", {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}})
     start = world.store.revision
     world.create("ConfigMap", make_config_map("a"))
     for n in range(5000):

@@ -16,7 +16,7 @@ from lateen.serve.http_kube.live import LiveStore
 from lateen.serve.http_kube.node import NodeBackend
 from lateen.serve.http_kube.pods import Pods
 from lateen.serve.http_kube.resources import Resources
-from lateen.serve.http_kube.watching import is_watch, serve_watch
+from lateen.serve.http_kube.watching import is_watch, legacy_watch, serve_watch
 
 __all__ = ["build_app"]
 
@@ -44,6 +44,8 @@ class _App:
     async def _respond(self, request: Request) -> Response:
         if (response := await answer(request)) is not None:
             return response
+        if (watched := legacy_watch(request.url.path)) is not None:
+            return serve_watch(self._live, request, watched)
         target = parse_path(request.url.path)
         if target is None:
             return PlainTextResponse("404 page not found\n", 404)

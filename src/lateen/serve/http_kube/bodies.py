@@ -102,7 +102,7 @@ def decode_configuration(target: Target, body: bytes) -> JsonObject:
     """The object of a server-side apply, in YAML or JSON, which must say what it is."""
     value = parse(target, "application/apply-patch+yaml", body)
     if not isinstance(value, dict) or not value.get("kind") or not value.get("apiVersion"):
-        raise bad_request("invalid object type: an applied configuration needs apiVersion and kind")
+        raise bad_request("invalid object type: /, Kind=: an applied configuration needs apiVersion and kind")
     if section(value, "metadata").get("managedFields"):
         raise bad_request("metadata.managedFields must be nil")
     return _checked(target, value, body)

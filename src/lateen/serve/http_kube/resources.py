@@ -93,16 +93,17 @@ class Resources:
     async def _replace(self, request: Request, target: Target) -> Response:
         if target.subresource == "scale":
             scale = parse(target, "application/json", await read_body(request))
-            return await self._modify(target, _through_scale(target, lambda _: _mapping(scale)), WriteOptions())
+            options = _named(request, write_options("UpdateOptions", request.query_params))
+            return await self._modify(target, _through_scale(target, lambda _: _mapping(scale)), options)
         options, raw = await self._read(request, target, "UpdateOptions")
         if self._live.store.get(target.ref) is None:
             raise errors.not_found(target.info, target.name)
         if is_custom(target.info) and not section(raw, "metadata").get("resourceVersion"):
-            errors.reject(target.info, target.name, "metadata.resourceVersion", "Invalid value: 0: must be specified for an update")
+            raise _without_revision(target)
         return await self._modify(target, lambda _: raw, options)
 
     async def _read(self, request: Request, target: Target, kind: str) -> tuple[WriteOptions, JsonObject]:
-        options = write_options(kind, request.query_params)
+        options = _named(request, write_options(kind, request.query_params))
         body = await read_body(request)
         raw = decode_object(target, content_type(request), body)
         if options.validation != "Ignore":
@@ -116,15 +117,16 @@ class Resources:
             text = "Forbidden: may not be specified for non-apply patch"
             raise refused_option("PatchOptions", "force", "FieldValueForbidden", text)
         body = await read_body(request)
-        if media == _APPLY_PATCH and not target.subresource:
-            return await self._apply(target, body, options)
+        options = _named(request, options)
+        if media == _APPLY_PATCH and target.subresource != "scale":
+            return await self._apply(request, target, body, options)
         change = _patcher(target, media, body)
         if target.subresource == "scale":
             change = _through_scale(target, change)
         return await self._modify(target, change, options)
 
-    async def _apply(self, target: Target, body: bytes, options: WriteOptions) -> Response:
-        if not options.manager:
+    async def _apply(self, request: Request, target: Target, body: bytes, options: WriteOptions) -> Response:
+        if not request.query_params.get("fieldManager"):
             raise refused_option("PatchOptions", "fieldManager", "FieldValueRequired", "Required value: is required for apply patch")
         apply = self._live.registry.apply
         return self._answer(target, await self._live.write(partial(apply, target, decode_configuration(target, body), options)))
@@ -166,6 +168,21 @@ class Resources:
 async def _delete_options(request: Request) -> DeleteOptions:
     body = await read_body(request)
     return check_delete(parse_delete_options(content_type(request), body, delete_options(request.query_params)))
+
+
+def _without_revision(target: Target) -> errors.ApiError:
+    cause = errors.Cause("FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0: must be specified for an update")
+    refused = errors.invalid(target.info, target.name, (cause,))
+    details = refused.status["details"]
+    if isinstance(details, dict):
+        details["kind"] = target.info.plural  # here Kubernetes names the resource
+    return refused
+
+
+def _named(request: Request, options: WriteOptions) -> WriteOptions:
+    """The options with the writer's name: the one given, or the program's. The mesh's own writes are nobody's (docs/decisions/012)."""
+    program = request.headers.get("user-agent", "").partition("/")[0] or "unknown"
+    return options if options.manager or program == "lateen" else msgspec.structs.replace(options, manager=program)
 
 
 def _list_options(request: Request, target: Target) -> ListOptions:

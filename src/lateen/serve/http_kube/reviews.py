@@ -25,7 +25,7 @@ async def review(request: Request, resource: str) -> Response:
     """Answer a review of that resource."""
     raw = await _read(request)
     if resource in _ACCESS:
-        status: JsonObject = {"allowed": True, "reason": "whoever is let in may do everything"}
+        status: JsonObject = {"allowed": True}
     elif resource == "selfsubjectrulesreviews":
         status = {"resourceRules": [_EVERYTHING], "nonResourceRules": [_ANYWHERE], "incomplete": False}
     elif resource == "selfsubjectreviews":

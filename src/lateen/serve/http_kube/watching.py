@@ -4,6 +4,7 @@ Why: a watch sleeps until the store says that its resource changed, then pulls w
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 import msgspec
@@ -12,8 +13,8 @@ from starlette.responses import Response, StreamingResponse
 
 from lateen.kube.errors import ApiError, error
 from lateen.kube.listing import Page, check_revision
-from lateen.kube.options import flag, whole_number
-from lateen.kube.paths import Target
+from lateen.kube.options import flag, refused_option, whole_number
+from lateen.kube.paths import Target, parse_path
 from lateen.kube.records import JsonObject, resource_id
 from lateen.kube.selectors import select
 from lateen.kube.table import column_definitions, metadata_only
@@ -21,9 +22,10 @@ from lateen.kube.watch import Watch, WatchEvent
 from lateen.serve.http_kube.forms import Form, Shape, render_object, table_of
 from lateen.serve.http_kube.live import LiveStore
 
-__all__ = ["is_watch", "serve_watch"]
+__all__ = ["is_watch", "legacy_watch", "serve_watch"]
 
 _BOOKMARK_SECONDS = 60.0
+_LEGACY = re.compile(r"(/api/[^/]+|/apis/[^/]+/[^/]+)/watch/(.+)")
 _encoder = msgspec.json.Encoder()
 
 
@@ -40,11 +42,19 @@ def is_watch(request: Request, target: Target) -> bool:
     return request.method == "GET" and not target.name and flag(request.query_params, "watch")
 
 
+def legacy_watch(path: str) -> Target | None:
+    """What an old-fashioned path watches: `/api/v1/watch/namespaces/N/pods`."""
+    found = _LEGACY.fullmatch(path)
+    return parse_path(f"{found[1]}/{found[2]}") if found else None
+
+
 def serve_watch(live: LiveStore, request: Request, target: Target) -> Response:
     """Start a watch."""
     query = request.query_params
     resource = resource_id(target.info)
-    selection = select(resource, query.get("labelSelector", ""), query.get("fieldSelector", ""))
+    named = f"metadata.name={target.name}" if target.name else ""
+    fields = ",".join(part for part in (query.get("fieldSelector", ""), named) if part)
+    selection = select(resource, query.get("labelSelector", ""), fields)
     options = _options(query, Form.of(request))
     watch = Watch(live.store, resource, target.namespace, selection)
     return StreamingResponse(_stream(live, watch, _Lines(live, target, options.form), options), media_type="application/json")
@@ -57,8 +67,11 @@ def _options(query: Mapping[str, str], form: Form) -> _Options:
         raise error(500, "", text)
     initial, match = flag(query, "sendInitialEvents"), query.get("resourceVersionMatch", "")
     if initial != (match == "NotOlderThan") or ("sendInitialEvents" in query) != bool(match):
-        text = "sendInitialEvents and resourceVersionMatch=NotOlderThan must be given together"
-        raise error(422, "Invalid", f'ListOptions.meta.k8s.io "" is invalid: sendInitialEvents: Forbidden: {text}')
+        if initial or "sendInitialEvents" in query:
+            text = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        else:
+            text = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+        raise refused_option("ListOptions", "resourceVersionMatch", "FieldValueForbidden", f"Forbidden: {text}")
     timeout = whole_number(query["timeoutSeconds"], "timeoutSeconds") if query.get("timeoutSeconds") else 0
     bookmarks = flag(query, "allowWatchBookmarks")
     return _Options(form, revision, bookmarks, initial or (bookmarks and revision in ("", "0")), float(timeout) if timeout > 0 else None)
