@@ -41,7 +41,7 @@ def built(folder: Path, scenario: str, proxy: str) -> dict[str, dict[str, Any]]:
     world = MemoryWorld()
     world.put_all(world_objects(yaml.safe_load((folder / "world.yaml").read_text())["services"]))
     world.load((folder / scenario / "config.yaml").read_bytes(), source=f"{scenario}/config.yaml")
-    later = {"AuthorizationPolicy", "RequestAuthentication", "Telemetry"}  # kinds of a later step
+    later = {"Telemetry"}  # kinds of a later step
     unread = [one.message for one in world.problems if not (one.code == "unknown-kind" and one.kind in later)]
     assert not unread, unread
     node = base_pb2.Node()

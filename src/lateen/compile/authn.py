@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
-from lateen.api.security import MutualTLS, PeerAuthentication
+from lateen.api.security import AuthorizationPolicy, MutualTLS, PeerAuthentication, RequestAuthentication
 from lateen.model.authn import Authn, MtlsMode
 from lateen.model.endpoint import Endpoint
 from lateen.model.scope import Selector
@@ -17,7 +17,7 @@ from lateen.util.selectors import canonical, matches
 __all__ = ["disable_refused", "effective_authn", "namespace_mode", "selector_of"]
 
 
-def selector_of(policy: PeerAuthentication) -> Selector:
+def selector_of(policy: PeerAuthentication | AuthorizationPolicy | RequestAuthentication) -> Selector:
     """The labels it selects; () for the whole namespace."""
     return canonical(policy.spec.selector.match_labels) if policy.spec.selector is not None else ()
 

@@ -11,7 +11,7 @@ from lateen.api.gateway import Gateway
 from lateen.api.meshconfig import MeshConfig
 from lateen.api.meta import Key
 from lateen.api.objects import Secret
-from lateen.api.security import PeerAuthentication
+from lateen.api.security import AuthorizationPolicy, PeerAuthentication, RequestAuthentication
 from lateen.api.sidecar import Sidecar
 from lateen.api.virtualservice import VirtualService
 from lateen.compile.authn import selector_of
@@ -50,8 +50,20 @@ class Base:
         self.authn_in: Index[str, Key, PeerAuthentication] = graph.index(
             "peer authentications by namespace", self.authn_objects, lambda key, _: (key.namespace,)
         )
+        self._add_security(graph)
         self.inputs = cast("Mapping[str, Input[Key, object]]", self._inputs())
         self._add_rules(graph)
+
+    def _add_security(self, graph: Graph) -> None:
+        self.authz_objects: Input[Key, AuthorizationPolicy] = graph.input("AuthorizationPolicy")
+        self.request_authn_objects: Input[Key, RequestAuthentication] = graph.input("RequestAuthentication")
+        self.jwks: Input[str, str] = graph.input("key sets by address")
+        self.authz_in: Index[str, Key, AuthorizationPolicy] = graph.index(
+            "authorization policies by namespace", self.authz_objects, lambda key, _: (key.namespace,)
+        )
+        self.request_authn_in: Index[str, Key, RequestAuthentication] = graph.index(
+            "request authentications by namespace", self.request_authn_objects, lambda key, _: (key.namespace,)
+        )
 
     def _inputs(self) -> Mapping[str, object]:
         """Every kind of object that is read, with where it goes."""
@@ -68,6 +80,8 @@ class Base:
             "WorkloadEntry": self.registry.workload_entries,
             "PeerAuthentication": self.authn_objects,
             "Sidecar": self.sidecar_objects,
+            "AuthorizationPolicy": self.authz_objects,
+            "RequestAuthentication": self.request_authn_objects,
         }
 
     def _add_rules(self, graph: Graph) -> None:
@@ -111,7 +125,9 @@ class Base:
         sources = {selector for head in read.all(self.route_heads).values() for selector in head.selectors}
         rules = {head.selector for head in read.all(self.rule_heads).values() if head.selector}
         policies = {selector_of(one) for one in read.all(self.authn_objects).values()}
+        policies |= {selector_of(one) for one in read.all(self.authz_objects).values()}
+        policies |= {selector_of(one) for one in read.all(self.request_authn_objects).values()}
         return (tuple(sorted(sources)), tuple(sorted(rules)), tuple(sorted(policies - {()}))), ()
 
 
-SelectorsInUse = tuple[tuple[Selector, ...], tuple[Selector, ...], tuple[Selector, ...]]  # source labels, rules, peer authentications
+SelectorsInUse = tuple[tuple[Selector, ...], tuple[Selector, ...], tuple[Selector, ...]]  # source labels, rules, security policies

@@ -13,6 +13,7 @@ from lateen.compile.base import Base, mesh_of
 from lateen.compile.clusters import Clusters
 from lateen.compile.gateways import merge_gateways
 from lateen.compile.matches import Place
+from lateen.compile.meshtls import min_tls, path_normalization
 from lateen.compile.plan_gateway_routes import plan_gateway_hosts
 from lateen.compile.plan_gateways import GatewayContext, plan_gateway_listener
 from lateen.compile.plan_inbound import InboundSettings, plan_inbound
@@ -22,6 +23,7 @@ from lateen.compile.routenames import gateway_route, gateway_tls_route
 from lateen.compile.routes import Routes
 from lateen.compile.rules import Lookup, cluster_for
 from lateen.compile.scope import Scopes
+from lateen.compile.security import Subject, security_of
 from lateen.compile.servertls import credentials_of
 from lateen.graph import Collection, Graph, Read
 from lateen.model.gateway import GatewayPort, MergedServer
@@ -31,6 +33,7 @@ from lateen.model.route import MESH, VirtualRoutes
 from lateen.model.routeplan import VirtualHostPlan
 from lateen.model.scope import Client, GatewayScope, InboundScope, OutboundScope
 from lateen.model.secretplan import SecretPlan
+from lateen.model.security import WorkloadSecurity
 from lateen.model.service import Service
 from lateen.util.hosts import overlaps
 from lateen.util.problem import Problems
@@ -102,8 +105,16 @@ class Listeners:
         if scope.namespace != root:
             policies += read.by_index(self._base.authn_in, root).values()
         authn = effective_authn(policies, scope.namespace, scope.selectors, root)
-        settings = InboundSettings(client_prefixes=self._prefixes(read), access_logs=mesh_access_logs(mesh))
-        return plan_inbound(self._clusters.inbound_ports(read, scope), authn, settings), ()
+        subject = Subject(namespace=scope.namespace, selectors=scope.selectors)
+        security, problems = security_of(read, self._base, subject)
+        settings = InboundSettings(
+            client_prefixes=self._prefixes(read),
+            min_tls=min_tls(mesh),
+            access_logs=mesh_access_logs(mesh),
+            security=security,
+            path_normalization=path_normalization(mesh),
+        )
+        return plan_inbound(self._clusters.inbound_ports(read, scope), authn, settings), problems
 
     def _prefixes(self, read: Read) -> tuple[str, ...]:
         domains = dict.fromkeys([self._base.settings.trust_domain, *mesh_of(read, self._base.mesh).trust_domain_aliases])
@@ -113,10 +124,16 @@ class Listeners:
         objects = (read.get(self._base.gateway_objects, key) for key in scope.gateways)
         ports, problems = merge_gateways([one for one in objects if one is not None], scope.instances)
         routes = self._gateway_routes(read, scope)
-        context = self._context(read, scope, routes)
+        subject = Subject(namespace=scope.client.namespace, selectors=scope.selectors, gateway=scope.name)
+        security, unusable = security_of(read, self._base, subject)
+        context = self._context(read, scope, routes, security)
         secrets, missing = self._secrets(read, scope, ports)
         listeners = tuple(plan for port in ports if (plan := plan_gateway_listener(port, context)) is not None)
-        return GatewayView(listeners=listeners, routes=self._hosts(read, scope, ports, context), secrets=secrets), (*problems, *missing)
+        return GatewayView(listeners=listeners, routes=self._hosts(read, scope, ports, context), secrets=secrets), (
+            *problems,
+            *missing,
+            *unusable,
+        )
 
     def _gateway_routes(self, read: Read, scope: GatewayScope) -> tuple[VirtualRoutes, ...]:
         found: dict[Key, VirtualRoutes] = {}
@@ -124,7 +141,7 @@ class Listeners:
             found |= read.by_index(self._base.routes_at, f"{key.namespace}/{key.name}")
         return tuple(sorted((one for one in found.values() if one.visible_in(scope.client.namespace)), key=lambda one: one.age))
 
-    def _context(self, read: Read, scope: GatewayScope, routes: tuple[VirtualRoutes, ...]) -> GatewayContext:
+    def _context(self, read: Read, scope: GatewayScope, routes: tuple[VirtualRoutes, ...], security: WorkloadSecurity) -> GatewayContext:
         mesh = mesh_of(read, self._base.mesh)
         topology = mesh.default_config.gateway_topology
         forwarded = topology.forward_client_cert_details if topology is not None else "UNDEFINED"
@@ -135,6 +152,8 @@ class Listeners:
             trusted_proxies=topology.num_trusted_proxies if topology is not None else 0,
             client_certificates=forwarded if forwarded != "UNDEFINED" else "SANITIZE_SET",
             access_logs=mesh_access_logs(mesh),
+            security=security,
+            path_normalization=path_normalization(mesh),
         )
 
     def _hosts(

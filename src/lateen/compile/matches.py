@@ -3,18 +3,21 @@
 Port, gateways, source labels and source namespace are decided here, at compile time; the rest becomes a `MatchPlan`.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
 from lateen.api.virtualservice import HTTPMatchRequest, StringMatch
 from lateen.model.route import MESH
-from lateen.model.routeplan import HeaderMatchPlan, MatchPlan, QueryMatchPlan, TextMatch
+from lateen.model.routeplan import ClaimMatchPlan, HeaderMatchPlan, MatchPlan, QueryMatchPlan, TextMatch
 from lateen.model.scope import Selector
 from lateen.util.selectors import canonical
 
 __all__ = ["Place", "applies", "plan_match"]
 
+_CLAIMS = "@request.auth.claims"
+_CLAIM = re.compile(r"\[([^\]]+)\]")
 _ANY = TextMatch("prefix", "/")
 
 
@@ -55,24 +58,31 @@ def plan_match(match: HTTPMatchRequest) -> MatchPlan:
             *sorted(_named_headers(match), key=lambda header: header.name),
             *_pseudo_headers(match),
         ),
+        claims=tuple(_claims(match)),
         queries=tuple(QueryMatchPlan(name, _text(match.query_params[name])) for name in sorted(match.query_params)),
     )
 
 
 def _named_headers(match: HTTPMatchRequest) -> Iterable[HeaderMatchPlan]:
-    for name, text in match.headers.items():
-        yield _header(name, text)
-    for name, text in match.without_headers.items():
-        yield _header(name, text, invert=True)
+    for headers, invert in ((match.headers, False), (match.without_headers, True)):
+        for name, text in headers.items():
+            if not name.lower().startswith(_CLAIMS):
+                yield HeaderMatchPlan(name=name, match=_text(text), invert=invert)
+
+
+def _claims(match: HTTPMatchRequest) -> Iterable[ClaimMatchPlan]:
+    """`@request.auth.claims.a.b`, or `[a][b]` where a claim has dots: asked of the token, which only a gateway has checked."""
+    for headers, invert in ((match.headers, False), (match.without_headers, True)):
+        for name, text in sorted(headers.items()):
+            if name.lower().startswith(_CLAIMS):
+                rest = name[len(_CLAIMS) :]
+                path = tuple(_CLAIM.findall(rest)) if rest.startswith("[") else tuple(rest.removeprefix(".").split("."))
+                yield ClaimMatchPlan(path=path, match=_text(text), invert=invert)
 
 
 def _pseudo_headers(match: HTTPMatchRequest) -> tuple[HeaderMatchPlan, ...]:
     pairs = ((":method", match.method), (":authority", match.authority), (":scheme", match.scheme))
     return tuple(HeaderMatchPlan(name=name, match=_text(text)) for name, text in pairs if text is not None)
-
-
-def _header(name: str, text: StringMatch, *, invert: bool = False) -> HeaderMatchPlan:
-    return HeaderMatchPlan(name=name, match=_text(text), invert=invert)
 
 
 def _path(uri: StringMatch | None) -> TextMatch:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lateen.api.virtualservice import Destination
 from lateen.compile.bindings import bound_routes
@@ -20,8 +21,11 @@ from lateen.model.listenerplan import (
     HttpPlan,
     InspectorPlan,
     ListenerPlan,
+    PathNormalization,
+    TcpPlan,
 )
 from lateen.model.route import VirtualRoutes
+from lateen.model.security import WorkloadSecurity
 
 __all__ = ["GatewayContext", "plan_gateway_listener"]
 
@@ -37,6 +41,8 @@ class GatewayContext(Struct, frozen=True, kw_only=True):
     trusted_proxies: int = 0
     client_certificates: ClientCertificates = "SANITIZE_SET"
     access_logs: tuple[AccessLogPlan, ...] = ()
+    security: WorkloadSecurity = WorkloadSecurity()
+    path_normalization: PathNormalization = "BASE"
 
 
 def plan_gateway_listener(port: GatewayPort, context: GatewayContext) -> ListenerPlan | None:
@@ -96,7 +102,14 @@ def _targets(server: MergedServer, routes: VirtualRoutes, hosts: tuple[str, ...]
 
 def _tcp_chain(server: MergedServer, target: L4Target, tls: CredentialTls | None, context: GatewayContext) -> ChainPlan:
     names = target.server_names or (_hosts(server) if tls is not None else ())
-    return ChainPlan(match=_sni(names), tls=tls, application=tcp_plan(target, context.access_logs), connect_timeout=True)
+    return ChainPlan(
+        match=_sni(names), tls=tls, application=_with_authz(tcp_plan(target, context.access_logs), context), connect_timeout=True
+    )
+
+
+def _with_authz(plan: TcpPlan, context: GatewayContext) -> TcpPlan:
+    authz = context.security.authz
+    return replace(plan, authz=authz.tcp) if authz is not None else plan
 
 
 def _http_chain(statistics: str, route: str, match: ChainMatch | None, tls: CredentialTls | None, context: GatewayContext) -> ChainPlan:
@@ -107,6 +120,9 @@ def _http_chain(statistics: str, route: str, match: ChainMatch | None, tls: Cred
         trusted_proxies=context.trusted_proxies,
         client_certificates=context.client_certificates,
         access_logs=context.access_logs,
+        authn=context.security.authn,
+        authz=context.security.authz,
+        path_normalization=context.path_normalization,
     )
     return ChainPlan(match=match, tls=tls, application=http, connect_timeout=True)
 

@@ -22,9 +22,11 @@ from lateen.model.listenerplan import (
     InspectorPlan,
     ListenerPlan,
     MeshTls,
+    PathNormalization,
     TcpPlan,
 )
 from lateen.model.names import BLACK_HOLE, INBOUND_PASSTHROUGH, inbound_cluster
+from lateen.model.security import WorkloadSecurity
 from lateen.model.service import Protocol
 
 __all__ = ["INBOUND_PORT", "InboundSettings", "plan_inbound"]
@@ -45,6 +47,8 @@ class InboundSettings(Struct, frozen=True, kw_only=True):
     client_prefixes: tuple[str, ...]  # spiffe://<trust domain>/ of every trust domain accepted
     min_tls: str = "TLSV1_2"
     access_logs: tuple[AccessLogPlan, ...] = ()
+    security: WorkloadSecurity = WorkloadSecurity()
+    path_normalization: PathNormalization = "BASE"
 
 
 class _Port(Struct, frozen=True, kw_only=True):
@@ -98,8 +102,8 @@ def _service_port(served: InboundPort, authn: Authn, settings: InboundSettings) 
         tls=server_tls(served.tls) if served.tls is not None and authn.of(target) == MtlsMode.DISABLE else None,
         http_name=name,
         tcp_name=name,
-        http=HttpPlan(role="inbound", stat_prefix=f"inbound_{name};", route_name=cluster, inbound=routes, access_logs=settings.access_logs),
-        tcp=TcpPlan(stat_prefix=cluster, clusters=((cluster, 1),), access_logs=settings.access_logs),
+        http=_http_plan(f"inbound_{name};", cluster, routes, settings),
+        tcp=_tcp_plan(cluster, settings),
     )
 
 
@@ -112,14 +116,28 @@ def _other_port(number: int, mode: MtlsMode, settings: InboundSettings) -> _Port
         mode=mode,
         http_name="virtualInbound-catchall-http",
         tcp_name="virtualInbound",
-        http=HttpPlan(
-            role="inbound",
-            stat_prefix=f"{INBOUND_PASSTHROUGH};",
-            route_name=INBOUND_PASSTHROUGH,
-            inbound=routes,
-            access_logs=settings.access_logs,
-        ),
-        tcp=TcpPlan(stat_prefix=INBOUND_PASSTHROUGH, clusters=((INBOUND_PASSTHROUGH, 1),), access_logs=settings.access_logs),
+        http=_http_plan(f"{INBOUND_PASSTHROUGH};", INBOUND_PASSTHROUGH, routes, settings),
+        tcp=_tcp_plan(INBOUND_PASSTHROUGH, settings),
+    )
+
+
+def _http_plan(statistics: str, name: str, routes: InboundRoutes, settings: InboundSettings) -> HttpPlan:
+    return HttpPlan(
+        role="inbound",
+        stat_prefix=statistics,
+        route_name=name,
+        inbound=routes,
+        access_logs=settings.access_logs,
+        authn=settings.security.authn,
+        authz=settings.security.authz,
+        path_normalization=settings.path_normalization,
+    )
+
+
+def _tcp_plan(cluster: str, settings: InboundSettings) -> TcpPlan:
+    authz = settings.security.authz
+    return TcpPlan(
+        stat_prefix=cluster, clusters=((cluster, 1),), access_logs=settings.access_logs, authz=authz.tcp if authz is not None else ()
     )
 
 

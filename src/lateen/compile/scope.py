@@ -20,6 +20,7 @@ from lateen.util.selectors import canonical, matches
 __all__ = ["ScopeSet", "Scopes"]
 
 # A label of Services: the Service in front of a gateway does not decide on which ports the gateway listens.
+_GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 _TRANSLATED = ("experimental.istio.io/disable-gateway-port-translation", "true")
 
 
@@ -64,7 +65,18 @@ class Scopes:
         instances = self._instances(read, proxy, labels)
         if proxy.kind == "router":
             gateways = tuple(sorted(self._gateways(read, labels, instances)))
-            return ScopeSet("router", gateway=(GatewayScope(client=client, gateways=gateways, instances=instances),)), ()
+            return ScopeSet(
+                "router",
+                gateway=(
+                    GatewayScope(
+                        client=client,
+                        gateways=gateways,
+                        selectors=_matching(policies, labels),
+                        name=labels.get(_GATEWAY_NAME, ""),
+                        instances=instances,
+                    ),
+                ),
+            ), ()
         outbound = OutboundScope(client=client, selectors=_matching(sources, labels))
         speaks = sidecar is not None and sidecar.inbound
         inbound = InboundScope(

@@ -7,7 +7,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from lateen.model.authz import AuthzPlan, AuthzStep
 from lateen.model.frame import Owner
+from lateen.model.requestauthn import JwtPlan
 
 __all__ = [
     "AccessLogPlan",
@@ -20,10 +22,12 @@ __all__ = [
     "InspectorPlan",
     "ListenerPlan",
     "MeshTls",
+    "PathNormalization",
     "TcpPlan",
 ]
 
 Role = Literal["inbound", "outbound", "gateway"]
+PathNormalization = Literal["NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"]
 ClientCertificates = Literal["SANITIZE", "FORWARD_ONLY", "APPEND_FORWARD", "SANITIZE_SET", "ALWAYS_FORWARD_ONLY"]
 
 
@@ -85,6 +89,9 @@ class HttpPlan(Struct, frozen=True, kw_only=True):
     trusted_proxies: int = 0  # gateways: xff_num_trusted_hops
     client_certificates: ClientCertificates = "SANITIZE_SET"  # gateways: what of a client's certificate is told in a header
     access_logs: tuple[AccessLogPlan, ...] = ()
+    authn: JwtPlan | None = None
+    authz: AuthzPlan | None = None
+    path_normalization: PathNormalization = "BASE"
 
 
 class TcpPlan(Struct, frozen=True, kw_only=True):
@@ -94,6 +101,7 @@ class TcpPlan(Struct, frozen=True, kw_only=True):
     clusters: tuple[tuple[str, int], ...]
     idle_timeout: int | None = None  # nanoseconds
     access_logs: tuple[AccessLogPlan, ...] = ()
+    authz: tuple[AuthzStep, ...] = ()
 
 
 class ChainPlan(Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from lateen.api.meta import Key
 from lateen.model.frame import Owner
 
 __all__ = [
+    "ClaimMatchPlan",
     "CorsPlan",
     "FaultPlan",
     "HashPlan",
@@ -46,6 +47,14 @@ class HeaderMatchPlan(Struct, frozen=True, kw_only=True):
     invert: bool = False
 
 
+class ClaimMatchPlan(Struct, frozen=True, kw_only=True):
+    """A claim of the request's verified token: its value, or an element of it."""
+
+    path: tuple[str, ...]
+    match: TextMatch
+    invert: bool = False
+
+
 class QueryMatchPlan(Struct, frozen=True):
     name: str
     match: TextMatch
@@ -58,12 +67,13 @@ class MatchPlan(Struct, frozen=True, kw_only=True):
     case_sensitive: bool | None = None
     headers: tuple[HeaderMatchPlan, ...] = ()
     queries: tuple[QueryMatchPlan, ...] = ()
+    claims: tuple[ClaimMatchPlan, ...] = ()
 
     @property
     def takes_all(self) -> bool:
         """Whether no request passes it by, so that whatever follows is never reached."""
         everything = self.path in (TextMatch("prefix", "/"), TextMatch("regex", ".*"))
-        return everything and not self.headers and not self.queries
+        return everything and not self.headers and not self.queries and not self.claims
 
 
 class HeaderOpsPlan(Struct, frozen=True, kw_only=True):

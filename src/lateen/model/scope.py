@@ -63,7 +63,7 @@ class InboundScope(Struct, frozen=True, kw_only=True, order=True):
     """Of a sidecar: all that decides what it takes in."""
 
     namespace: str
-    selectors: tuple[Selector, ...] = ()  # PeerAuthentication (and later security policy) selectors that match
+    selectors: tuple[Selector, ...] = ()  # of security policies, that match
     instances: tuple[ServiceInstance, ...] = ()
     sidecar: tuple[Key, ...] = ()  # the Sidecar that counts, if it says something of what is taken in
     address: str = ""  # of the workload, where such a Sidecar may name it
@@ -74,6 +74,8 @@ class GatewayScope(Struct, frozen=True, kw_only=True, order=True):
 
     client: Client
     gateways: tuple[Key, ...] = ()
+    selectors: tuple[Selector, ...] = ()  # of security policies, that match
+    name: str = ""  # of the Kubernetes Gateway it serves, if any
     instances: tuple[ServiceInstance, ...] = ()  # port mapping: Gateway port number -> target port
 
 

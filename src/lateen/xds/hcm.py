@@ -25,13 +25,12 @@ def build_http(plan: HttpPlan) -> chain_pb2.Filter:
     """The network filter that serves HTTP on a chain."""
     hcm = pb.HttpConnectionManager(
         stat_prefix=plan.stat_prefix,
-        http_filters=build_http_filters(plan.role),
+        http_filters=build_http_filters(plan),
         proxy_100_continue=True,
         upgrade_configs=[pb.HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
-        path_with_escaped_slashes_action=pb.HttpConnectionManager.KEEP_UNCHANGED,
         access_log=[build_access_log(log) for log in plan.access_logs],
     )
-    hcm.normalize_path.value = True
+    _set_path_normalization(hcm, plan.path_normalization)
     hcm.use_remote_address.value = plan.role == "gateway"
     set_duration(hcm.stream_idle_timeout, 0)
     hcm.request_id_extension.typed_config.Pack(_request_id())
@@ -73,6 +72,15 @@ def _set_role(hcm: pb.HttpConnectionManager, plan: HttpPlan) -> None:
         return
     hcm.xff_num_trusted_hops = plan.trusted_proxies
     hcm.http_protocol_options.SetInParent()
+
+
+def _set_path_normalization(hcm: pb.HttpConnectionManager, wanted: str) -> None:
+    hcm.normalize_path.value = wanted != "NONE"
+    hcm.merge_slashes = wanted in ("MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES")
+    decode = wanted == "DECODE_AND_MERGE_SLASHES"
+    hcm.path_with_escaped_slashes_action = (
+        pb.HttpConnectionManager.UNESCAPE_AND_FORWARD if decode else pb.HttpConnectionManager.KEEP_UNCHANGED
+    )
 
 
 def _set_tracing(hcm: pb.HttpConnectionManager) -> None:

@@ -15,6 +15,7 @@ from google.protobuf import message
 from lateen.model.listenerplan import ChainMatch, ChainPlan, HttpPlan, InspectorPlan, ListenerPlan
 from lateen.xds.downstreamtls import build_downstream_tls
 from lateen.xds.hcm import build_http
+from lateen.xds.networkfilters import build_network_authz
 from lateen.xds.tcpproxy import build_tcp
 from lateen.xds.values import set_duration
 
@@ -91,8 +92,12 @@ def _just(port: int) -> range_pb2.Int32Range:
 
 def _chain(plan: ChainPlan) -> chain_pb2.FilterChain:
     application = plan.application
-    network_filter = build_http(application) if isinstance(application, HttpPlan) else build_tcp(application)
-    chain = chain_pb2.FilterChain(name=plan.name, filters=[network_filter])
+    filters = (
+        [build_http(application)]
+        if isinstance(application, HttpPlan)
+        else [*build_network_authz(application.authz), build_tcp(application)]
+    )
+    chain = chain_pb2.FilterChain(name=plan.name, filters=filters)
     if plan.match is not None:
         chain.filter_chain_match.CopyFrom(_match(plan.match))
     if plan.tls is not None:

@@ -1,0 +1,14 @@
+"""Network filters that stand before the TCP proxy."""
+
+from envoy.config.listener.v3 import listener_components_pb2 as chain_pb2
+
+from lateen.model.authz import AuthzStep, RbacPlan
+from lateen.xds.filters.extauthz import build_network_ext_authz
+from lateen.xds.filters.rbac import build_network_rbac
+
+__all__ = ["build_network_authz"]
+
+
+def build_network_authz(steps: tuple[AuthzStep, ...]) -> list[chain_pb2.Filter]:
+    """Authorization of a chain of bytes, in order."""
+    return [build_network_rbac(step) if isinstance(step, RbacPlan) else build_network_ext_authz(step) for step in steps]
