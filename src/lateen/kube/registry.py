@@ -4,7 +4,6 @@ Why: one place for metadata, subresources, generations, optimistic concurrency a
 and randomness come in as callables. Must not know HTTP or the forms of patches (`modify` takes a function).
 """
 
-import base64
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from ipaddress import IPv4Network
@@ -24,6 +23,7 @@ from lateen.kube.names import check_metadata
 from lateen.kube.options import DeleteOptions, WriteOptions
 from lateen.kube.paths import Target
 from lateen.kube.records import Change, JsonObject, Ref, Stored, canonical, has_generation, is_custom, load, resource_id, section, store
+from lateen.kube.secrets import check_frozen, check_held, merge_string_data
 from lateen.kube.services import allocate, check_service, check_unchanged
 from lateen.kube.store import Store, Transaction
 from lateen.kube.validation import check_declared, check_fields
@@ -109,7 +109,7 @@ class Registry:
         if resource == "pods":
             raw["status"] = {"phase": "Pending", "qosClass": "BestEffort"}
         if resource == "secrets":
-            _merge_string_data(raw)
+            merge_string_data(raw)
         apply_defaults(resource, raw)
 
     def _check_namespace(self, txn: Transaction, info: KindInfo, ref: Ref) -> None:
@@ -227,13 +227,15 @@ class Registry:
             else:
                 after.pop(name, None)
         if resource == "secrets":
-            _merge_string_data(new)
+            merge_string_data(new)
         if resource == "namespaces":
             new["spec"] = old.get("spec", {})
 
     def _check_update(self, info: KindInfo, ref: Ref, old: JsonObject, new: JsonObject) -> None:
         apply_defaults(ref.resource, new)
         causes = check_metadata(ref.resource, section(new, "metadata"))
+        if ref.resource in ("secrets", "configmaps"):
+            causes.extend((*check_held(ref.resource, new), *check_frozen(ref.resource, old, new)))
         if ref.resource == "services":
             causes.extend(check_service(new))
             if cause := check_unchanged(old, new):
@@ -308,14 +310,9 @@ def _kept(txn: Transaction, options: WriteOptions | DeleteOptions) -> Sequence[C
 def _check_content(resource: str, obj: JsonObject) -> list[Cause]:
     if resource == "services":
         return list(check_service(obj))
+    if resource in ("secrets", "configmaps"):
+        return list(check_held(resource, obj))
     return check_template(obj) if resource in ("deployments.apps", "replicasets.apps", "statefulsets.apps", "daemonsets.apps") else []
-
-
-def _merge_string_data(obj: JsonObject) -> None:
-    plain = obj.pop("stringData", None)
-    if isinstance(plain, dict):
-        encoded = {k: base64.b64encode(v.encode()).decode() for k, v in plain.items() if isinstance(v, str)}
-        obj["data"] = section(obj, "data") | encoded
 
 
 def _with_status(old: JsonObject, new: JsonObject) -> JsonObject:

@@ -88,7 +88,7 @@ class Kubectl:
 
 def binaries() -> list[str]:
     """Kubectl 1.32 and its older brother where the machine has them, else whatever `kubectl` is."""
-    found = [name for name in ("kubectl.1.31", "kubectl.1.32", "kubectl.1.33") if shutil.which(name, path=_path())]
+    found = [name for name in ("kubectl.1.28", "kubectl.1.31", "kubectl.1.32", "kubectl.1.33") if shutil.which(name, path=_path())]
     return found or ["kubectl"]
 
 
@@ -259,6 +259,23 @@ def test_the_server_describes_itself(tmp_path: Path) -> None:
         assert "is running at" in await kubectl.ok("cluster-info")
 
     run(tmp_path, binaries()[-1], check)
+
+
+@pytest.mark.parametrize("binary", binaries())
+def test_kinds_are_explained(tmp_path: Path, binary: str) -> None:
+    """`explain` prints the fields of our types, down to one of them, in the version that was asked for."""
+
+    async def check(kubectl: Kubectl, api: RunningApi) -> None:
+        explained = await kubectl.ok("explain", "virtualservice.spec.http")
+        assert re.search(r"VERSION:\s+v1\n", explained)
+        assert re.search(r"FIELD: http <\[\]HTTPRoute>", explained)
+        assert re.search(r"retries\s+<HTTPRetry>", explained)
+        assert "VERSION:    v1beta1" in await kubectl.ok("explain", "vs", "--api-version=networking.istio.io/v1beta1")
+        assert "containerPort" in await kubectl.ok("explain", "pods.spec.containers.ports")
+        assert "outlierDetection" in await kubectl.ok("explain", "dr", "--recursive")
+        assert "does not exist" in (await kubectl("explain", "vs.spec.bogus")).err
+
+    run(tmp_path, binary, check)
 
 
 @pytest.mark.parametrize("binary", binaries())

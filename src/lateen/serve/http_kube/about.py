@@ -10,11 +10,12 @@ from urllib.parse import unquote
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from lateen.kube import discovery, openapi
 from lateen.kube.errors import error
 from lateen.kube.records import JsonObject
+from lateen.serve.http_kube import openapi_v2
 from lateen.serve.http_kube.answers import json_response
 from lateen.serve.http_kube.reviews import review
 
@@ -44,6 +45,8 @@ async def answer(request: Request) -> Response | None:
         return json_response(_VERSION)
     if path in ("", "/api", "/apis"):
         return _root(request, path)
+    if path == "/openapi/v2":
+        return _swagger(request)
     if path == "/openapi/v3" or path.startswith("/openapi/v3/"):
         return _openapi(request, path)
     parts = path.strip("/").split("/")
@@ -63,7 +66,9 @@ def _found(body: JsonObject | None) -> Response:
 def _root(request: Request, path: str) -> Response:
     if not path:
         names = [f"/apis/{g}/{v}" if g else f"/api/{v}" for g, versions in discovery.group_versions().items() for v in versions]
-        return json_response({"paths": ["/api", *names, "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]})
+        return json_response(
+            {"paths": ["/api", *names, "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]}
+        )
     for wanted in request.headers.get("accept", "*/*").replace(" ", "").split(","):
         if "as=APIGroupDiscoveryList" in wanted and "v=v2;" in f"{wanted};":
             return _tagged(request, *_aggregated(path == "/api"), {"Content-Type": _AGGREGATED, "Vary": "Accept"})
@@ -95,6 +100,14 @@ def _document(name: str) -> tuple[bytes, str] | None:
     return body, hashlib.sha512(body).hexdigest().upper()
 
 
+def _swagger(request: Request) -> Response:
+    if "protobuf" in request.headers.get("accept", ""):
+        body, media = openapi_v2.swagger_protobuf(), openapi_v2.MEDIA_TYPE
+    else:
+        body, media = msgspec.json.encode(openapi.swagger()), "application/json"
+    return _tagged(request, body, hashlib.sha512(body).hexdigest().upper(), {"Content-Type": media, "Vary": "Accept"})
+
+
 def _openapi(request: Request, path: str) -> Response:
     name = unquote(path.removeprefix("/openapi/v3").strip("/"))
     if not name:
@@ -107,4 +120,6 @@ def _openapi(request: Request, path: str) -> Response:
     if found is None:
         return PlainTextResponse("404 page not found\n", 404)
     body, tag = found
+    if (wanted := request.query_params.get("hash")) is not None and wanted != tag:
+        return RedirectResponse(f"/openapi/v3/{name}?hash={tag}", 301)
     return _tagged(request, body, tag, {"Content-Type": "application/json", "Cache-Control": "public, immutable"})
