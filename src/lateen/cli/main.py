@@ -32,6 +32,7 @@ COMMANDS = {
     "status": Entry("status", "status", "What runs, what is published, what Envoy refused."),
     "apply": Entry("apply", "apply", "Create or change the objects of files."),
     "validate": Entry("validate", "validate", "Say what is wrong with files of objects, without a mesh."),
+    "analyze": Entry("analyze", "analyze_command", "Say what is wrong between objects: of files, or of the running mesh."),
     "delete": Entry("delete", "delete", "Delete the objects of files, or by kind and name."),
     "get": Entry("get", "get", "Show objects."),
     "logs": Entry("logs", "logs", "Show what a container printed."),

@@ -18,6 +18,7 @@ class Verdict(NamedTuple):
     path: tuple[Step, ...]
     message: str
     severity: Severity
+    code: str = ""  # of analysis, where it has one of its own for this
 
 
 class Report:
@@ -37,9 +38,9 @@ class Report:
         """What is here is refused."""
         self._found.append(Verdict(self._path, message, "error"))
 
-    def warn(self, message: str) -> None:
+    def warn(self, message: str, code: str = "") -> None:
         """What is here is taken, but is not what its writer wants."""
-        self._found.append(Verdict(self._path, message, "warning"))
+        self._found.append(Verdict(self._path, message, "warning", code))
 
     @property
     def found(self) -> tuple[Verdict, ...]:

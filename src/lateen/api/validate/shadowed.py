@@ -9,6 +9,7 @@ from lateen.api.virtualservice import HTTPMatchRequest, HTTPRoute, TCPRoute, TLS
 
 __all__ = ["check_reached"]
 
+_UNREACHED, _NO_EFFECT = "IST0130", "IST0131"
 Routes = Sequence[HTTPRoute | TLSRoute | TCPRoute]
 
 
@@ -21,7 +22,8 @@ def check_reached(report: Report, routes: Routes) -> None:
         where = report.at(index)
         if everything is not None:
             where.warn(
-                f"rule {everything} has no match and takes everything, so this one is never reached: only the last rule can have no matches"
+                f"rule {everything} has no match and takes everything, so this one is never reached: only the last can have no matches",
+                _UNREACHED,
             )
             continue
         if not route.match:
@@ -29,11 +31,11 @@ def check_reached(report: Report, routes: Routes) -> None:
             continue
         known = [_bare(match) in first for match in route.match]
         if all(known):
-            where.warn("never reached: all its matches are used by prior rules")
+            where.warn("never reached: all its matches are used by prior rules", _UNREACHED)
         for number, (match, again) in enumerate(zip(route.match, known, strict=True)):
             bare = _bare(match)
             if again:
-                where.at("match", number).warn(f"rule {first[bare]} has the same match, so this one has no effect")
+                where.at("match", number).warn(f"rule {first[bare]} has the same match, so this one has no effect", _NO_EFFECT)
                 continue
             first[bare] = index
             if isinstance(match, HTTPMatchRequest):
@@ -41,22 +43,24 @@ def check_reached(report: Report, routes: Routes) -> None:
 
 
 def _prefix(report: Report, match: HTTPMatchRequest, index: int, earlier: list[tuple[int, HTTPMatchRequest, str]]) -> None:
-    """A path below a prefix that an earlier match without any other condition has taken already."""
-    path = match.uri.prefix or match.uri.exact if match.uri is not None else None
+    """A prefix below one that an earlier match has taken already, with no condition that this one has not."""
+    path = match.uri.prefix if match.uri is not None else None
     for rule, other, prefix in earlier:
-        if path is not None and path.startswith(prefix) and _only_path(other, match):
-            report.warn(f'rule {rule} takes everything below "{prefix}", so this match has no effect; write the longer path first')
+        if path is not None and path.startswith(prefix) and path != prefix and _covers(other, match):
+            what = f'rule {rule} takes everything below "{prefix}", so this match has no effect; write the longer path first'
+            report.warn(what, _NO_EFFECT)
             break
-    if match.uri is not None and match.uri.prefix is not None:
-        earlier.append((index, match, match.uri.prefix))
+    if path is not None:
+        earlier.append((index, match, path))
 
 
-def _only_path(match: HTTPMatchRequest, narrower: HTTPMatchRequest) -> bool:
-    """Whether `match` asks for its path, and beyond that nothing that the other does not ask for too."""
-    same = {field: getattr(narrower, field) for field in ("port", "gateways", "source_labels", "source_namespace")}
-    return any(
-        msgspec.structs.replace(match, uri=None, name="", stat_prefix="") == wanted
-        for wanted in (HTTPMatchRequest(), HTTPMatchRequest(**same))
+def _covers(match: HTTPMatchRequest, narrower: HTTPMatchRequest) -> bool:
+    """Whether `match`, its path apart, asks for nothing that the other does not ask for too."""
+    nothing = HTTPMatchRequest()
+    return all(
+        getattr(match, field) in (getattr(nothing, field), getattr(narrower, field))
+        for field in HTTPMatchRequest.__struct_fields__
+        if field not in {"uri", "name", "stat_prefix"}
     )
 
 
