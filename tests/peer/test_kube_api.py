@@ -56,6 +56,12 @@ class Node:
     async def exec(self, namespace: str, pod: str, container: str, command: Sequence[str], *, tty: bool, stdin: bool) -> ExecSession:
         return Silent()
 
+    async def connect(self, namespace: str, pod: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", port)
+
+    async def token(self, namespace: str, account: str, audiences: Sequence[str], seconds: int) -> tuple[str, int]:
+        return "token", seconds
+
 
 def test_answer(file: Path, tmp_path: Path) -> None:
     """The answer is that of the recording."""

@@ -34,6 +34,10 @@ def subresources(info: KindInfo) -> tuple[Subresource, ...]:
     if resource == "pods":
         found.append(Subresource("exec", "PodExecOptions", ("create", "get")))
         found.append(Subresource("log", "Pod", ("get",)))
+        found.append(Subresource("portforward", "PodPortForwardOptions", ("create", "get")))
+        found.append(Subresource("eviction", "Eviction", ("create",), "policy", "v1"))
+    if resource == "serviceaccounts":
+        found.append(Subresource("token", "TokenRequest", ("create",), "authentication.k8s.io", "v1"))
     if resource in _SCALABLE:
         found.append(Subresource("scale", "Scale", _READ_WRITE, "autoscaling", "v1"))
     if resource not in _WITHOUT_STATUS:

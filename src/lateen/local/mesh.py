@@ -5,7 +5,7 @@ how it was started, nor print.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -14,10 +14,10 @@ from msgspec import Struct
 from lateen.api.decode import Decoded
 from lateen.ca.signer import Signer
 from lateen.ca.spiffe import Identity
-from lateen.kube.errors import bad_request
 from lateen.kube.records import Ref
 from lateen.local.admission import LocalAdmission
 from lateen.local.apidoor import ApiDoor
+from lateen.local.backend import Backend
 from lateen.local.deployments import Controllers
 from lateen.local.images import Images
 from lateen.local.manifests import apply_manifests
@@ -34,7 +34,6 @@ from lateen.model.mesh import Settings
 from lateen.runtime.clock import Clock
 from lateen.serve.http_kube.app import build_app
 from lateen.serve.http_kube.live import LiveStore
-from lateen.serve.http_kube.node import ExecSession
 from lateen.serve.http_kube.server import KubeServer
 from lateen.server.app import ControlPlane, Doors
 from lateen.server.rootca import ControlPlaneIdentity, load_or_create_root
@@ -74,7 +73,7 @@ class LocalMesh:
         self._network = NodeNetwork(self._spawner, private=context.private, rules_tool=plan.rules_tool, view=view, pod_range=plan.pod_range)
         self._folders = NodeFolders(plan.data, context.private)
         self._listeners = context.listeners
-        self._backend = _Backend()
+        self._backend = Backend()
         self._file = SqliteFile(plan.data / "mesh.db")
         self._live = LiveStore(self._file, admission=LocalAdmission(self._labels, self._acted_on), clock=clock)
         self._server = KubeServer(build_app(self._live, self._backend))
@@ -158,21 +157,3 @@ class _Target:
 
     def __call__(self) -> tuple[str, int] | None:
         return self._targets.find(self._publication)
-
-
-class _Backend:
-    """The API's `NodeBackend`: the API is there before the node."""
-
-    def __init__(self) -> None:
-        self.node: Node | None = None
-
-    def logs(self, namespace: str, pod: str, container: str, *, follow: bool, tail: int | None) -> AsyncIterator[bytes]:
-        return self._there().logs(namespace, pod, container, follow=follow, tail=tail)
-
-    async def exec(self, namespace: str, pod: str, container: str, command: Sequence[str], *, tty: bool, stdin: bool) -> ExecSession:
-        return await self._there().exec(namespace, pod, container, command, tty=tty, stdin=stdin)
-
-    def _there(self) -> Node:
-        if self.node is None:
-            raise bad_request("the node does not run yet: try again in a moment")
-        return self.node

@@ -67,6 +67,7 @@ class Node:
         self._folders = folders
         self._events = Events(client, self._clock)
         self._network = ServiceNetwork(client, network.rules_tool, str(network.gateway), self._clock)
+        self._tokens = Tokens(folders.token_key, self._clock)
         self._services = PodServices(
             client=client,
             network=network,
@@ -78,7 +79,7 @@ class Node:
             private=folders.private,
             sidecar=sidecar,
             services=self._network,
-            token=Tokens(folders.token_key, self._clock),
+            token=self._tokens,
         )
         self._informer = Informer(client, "Pod", field_selector=f"spec.nodeName={NODE_NAME}")
         self._informer.listen(self._changed)
@@ -138,6 +139,23 @@ class Node:
         tool = _PROXY_TOOLS.get(PurePosixPath(command[0]).name) if container == SIDECAR else None
         known = (*tool, *command[1:]) if tool else inside(found.image, tuple(command))
         return await start_command(runner.sandbox, found.process, found.launch, known, tty=tty, stdin=stdin)
+
+    async def connect(self, namespace: str, pod: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to a port of the pod on its loopback, as the kubelet makes it."""
+        runner = self._names.get(Name(namespace, pod))
+        if runner is None or runner.sandbox is None:
+            raise bad_request(f'pod "{pod}" does not run')
+        plain = runner.sandbox.socket()
+        try:
+            await asyncio.get_running_loop().sock_connect(plain, ("127.0.0.1", port))
+            return await asyncio.open_connection(sock=plain)
+        except BaseException:
+            plain.close()
+            raise
+
+    async def token(self, namespace: str, account: str, audiences: Sequence[str], seconds: int) -> tuple[str, int]:
+        """A token of a service account."""
+        return await self._tokens.of_account(namespace, account, audiences, seconds)
 
     # -- pods ------------------------------------------------------------------------------------------------------
 

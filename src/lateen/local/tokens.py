@@ -6,6 +6,7 @@ is what the node itself knows of the pod. Must not verify tokens.
 
 import base64
 import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -33,23 +34,28 @@ class Tokens:
 
     async def __call__(self, pod: Pod, audience: str, seconds: int) -> str:
         """A token of the pod's account for `audience` (empty: the API's own)."""
+        meta, account = pod.metadata, pod.spec.service_account_name or "default"
+        audiences = [audience] if audience else []
+        return self._issue(meta.namespace, account, audiences, seconds, {"pod": {"name": meta.name, "uid": meta.uid}})[0]
+
+    async def of_account(self, namespace: str, account: str, audiences: Sequence[str], seconds: int) -> tuple[str, int]:
+        """A token of an account that no pod stands for, and when it expires."""
+        return self._issue(namespace, account, audiences, seconds, {})
+
+    def _issue(self, namespace: str, account: str, audiences: Sequence[str], seconds: int, bound: Mapping[str, object]) -> tuple[str, int]:
         key = self._key = self._key or self._load()
         now = int(self._clock.now())
-        meta, account = pod.metadata, pod.spec.service_account_name or "default"
+        expires = now + max(seconds, _SHORTEST)
         claims = {
             "iss": ISSUER,
-            "sub": f"system:serviceaccount:{meta.namespace}:{account}",
-            "aud": [audience or ISSUER],
+            "sub": f"system:serviceaccount:{namespace}:{account}",
+            "aud": list(audiences) or [ISSUER],
             "iat": now,
             "nbf": now,
-            "exp": now + max(seconds, _SHORTEST),
-            "kubernetes.io": {
-                "namespace": meta.namespace,
-                "pod": {"name": meta.name, "uid": meta.uid},
-                "serviceaccount": {"name": account},
-            },
+            "exp": expires,
+            "kubernetes.io": {"namespace": namespace, **bound, "serviceaccount": {"name": account}},
         }
-        return _signed(claims, key)
+        return _signed(claims, key), expires
 
     def _load(self) -> ec.EllipticCurvePrivateKey:
         if self._path.exists():

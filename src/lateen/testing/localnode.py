@@ -7,7 +7,6 @@ RUN_DIR/api.sock (`lateen.testing.localmesh`). Must not be used by the product.
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import uvloop
@@ -16,6 +15,7 @@ from lateen.ca.signer import Signer
 from lateen.ca.spiffe import Identity
 from lateen.kube.records import Ref
 from lateen.local.admission import LocalAdmission
+from lateen.local.backend import Backend
 from lateen.local.deployments import Controllers
 from lateen.local.images import Images
 from lateen.local.mounts import View, needed_trees
@@ -26,7 +26,6 @@ from lateen.local.spawner import Spawner
 from lateen.local.userns import NodeContext, run_node
 from lateen.model.mesh import Settings
 from lateen.runtime.clock import SystemClock
-from lateen.serve.http_kube.node import ExecSession
 from lateen.server.app import ControlPlane, Doors
 from lateen.server.rootca import ControlPlaneIdentity, load_or_create_root
 from lateen.sources.kubeclient import KubeClient
@@ -59,7 +58,7 @@ async def _serve(context: NodeContext, run: Path) -> None:
     network = NodeNetwork(spawner, private=context.private, rules_tool=_tool(), view=View(exposed=needed_trees()))
     await network.start()
     folders = NodeFolders(run / "data", context.private)
-    backend = _Backend()
+    backend = Backend()
     async with kube_api(run, admission=LocalAdmission(labels, lambda: None), node=backend) as api:
         running.append(api)
         images = Images({"example.com/sleeper": ("/bin/sleep", "1000")})
@@ -86,18 +85,6 @@ def _control_plane(client: KubeClient, run: Path, gateway: str) -> tuple[Control
     plane = ControlPlane(client, settings, doors, clock)
     xds = Tcp(gateway, 15012, "istiod.istio-system.svc")
     return plane, Sidecars(xds=xds, signer=signer, watch_names=plane.distributor.watch_names, clock=clock)
-
-
-class _Backend:
-    """The API is there before the node."""
-
-    node: Node
-
-    def logs(self, namespace: str, pod: str, container: str, *, follow: bool, tail: int | None) -> AsyncIterator[bytes]:
-        return self.node.logs(namespace, pod, container, follow=follow, tail=tail)
-
-    async def exec(self, namespace: str, pod: str, container: str, command: Sequence[str], *, tty: bool, stdin: bool) -> ExecSession:
-        return await self.node.exec(namespace, pod, container, command, tty=tty, stdin=stdin)
 
 
 def main() -> int:

@@ -83,6 +83,12 @@ class FakeNode:
         self.sessions.append(ProcessSession(process))
         return self.sessions[-1]
 
+    async def connect(self, namespace: str, pod: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", port)
+
+    async def token(self, namespace: str, account: str, audiences: Sequence[str], seconds: int) -> tuple[str, int]:
+        return f"token of {account} for {','.join(audiences)}", 2_000_000_000
+
 
 @pytest.fixture
 def fake_node() -> type[FakeNode]:

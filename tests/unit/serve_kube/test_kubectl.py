@@ -279,7 +279,7 @@ def test_kinds_are_explained(tmp_path: Path, binary: str) -> None:
 
 
 @pytest.mark.parametrize("binary", binaries())
-def test_imperative_commands(tmp_path: Path, binary: str) -> None:
+def test_imperative_commands(tmp_path: Path, binary: str, fake_node: Any) -> None:
     """What kubectl from 1.32 on sends as protobuf, and older ones as JSON, arrives as the same objects."""
 
     async def check(kubectl: Kubectl, api: RunningApi) -> None:
@@ -299,5 +299,6 @@ def test_imperative_commands(tmp_path: Path, binary: str) -> None:
         assert re.search(r"\*\.\*\s+\[\]\s+\[\]\s+\[\*\]", await kubectl.ok("auth", "can-i", "--list"))
         refused = await kubectl("create", "configmap", "c")
         assert 'configmaps "c" already exists' in refused.err
+        assert await kubectl.ok("create", "token", "sa", "--audience=x", "--duration=10m") == "token of sa for x"
 
-    run(tmp_path, binary, check)
+    run(tmp_path, binary, check, fake_node)

@@ -11,6 +11,7 @@ from lateen.kube.errors import ApiError, error
 from lateen.kube.paths import parse_path
 from lateen.runtime import log
 from lateen.serve.http_kube.about import answer
+from lateen.serve.http_kube.actions import Actions
 from lateen.serve.http_kube.answers import failure
 from lateen.serve.http_kube.live import LiveStore
 from lateen.serve.http_kube.node import NodeBackend
@@ -26,6 +27,7 @@ class _App:
         self._live = live
         self._resources = Resources(live)
         self._pods = Pods(live, node)
+        self._actions = Actions(live, node)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -51,6 +53,8 @@ class _App:
             return PlainTextResponse("404 page not found\n", 404)
         if is_watch(request, target):
             return serve_watch(self._live, request, target)
+        if self._actions.handles(target):
+            return await self._actions.handle(request, target)
         if self._pods.handles(target):
             return await self._pods.handle(request, target)
         return await self._resources.handle(request, target)

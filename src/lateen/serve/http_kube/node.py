@@ -1,8 +1,9 @@
-"""What the API needs of the node that runs the pods: logs and commands inside containers.
+"""What the API needs of the node that runs the pods: logs, commands inside containers, connections to ports, tokens of accounts.
 
 Must not know how pods are run. An implementation refuses with `kube.errors` (`bad_request("container x in pod y is waiting to start")`).
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
@@ -44,4 +45,12 @@ class NodeBackend(Protocol):
 
     async def exec(self, namespace: str, pod: str, container: str, command: Sequence[str], *, tty: bool, stdin: bool) -> ExecSession:
         """Start a command in a container."""
+        ...
+
+    async def connect(self, namespace: str, pod: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to a port of the pod, from within; OSError where nobody listens."""
+        ...
+
+    async def token(self, namespace: str, account: str, audiences: Sequence[str], seconds: int) -> tuple[str, int]:
+        """A token of a service account, and the time (seconds since 1970) at which it expires."""
         ...

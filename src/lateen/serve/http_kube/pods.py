@@ -1,4 +1,4 @@
-"""Logs of a container and commands inside it.
+"""Logs of a container, commands inside it, connections to its ports.
 
 Why: the node runs the pods, the API only carries bytes: plain streams for logs, Kubernetes' channel frames over a WebSocket for
 commands. kubectl before 1.31 tries SPDY first and gets a sentence. Must not know how the node does it.
@@ -6,6 +6,7 @@ commands. kubectl before 1.31 tries SPDY first and gets a sentence. Must not kno
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 
 import msgspec
 from starlette.requests import Request
@@ -22,6 +23,7 @@ from lateen.runtime import tasks
 from lateen.serve.http_kube.answers import failure
 from lateen.serve.http_kube.live import LiveStore
 from lateen.serve.http_kube.node import STDERR, STDOUT, ExecSession, NodeBackend
+from lateen.serve.http_kube.portforward import forward_ports
 
 __all__ = ["Pods"]
 
@@ -29,8 +31,8 @@ _STDIN, _STATUS, _RESIZE, _CLOSE = 0, 3, 4, 255
 _PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 _PATIENCE = 0.5  # how long the first bytes of a log may take before the answer begins without them
 _NO_SPDY = (
-    "commands in pods need a WebSocket and SPDY is not spoken here: use kubectl 1.31 or later, or set"
-    " KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true with 1.29 and 1.30"
+    "exec and port-forward need a WebSocket and SPDY alone is not spoken here: use kubectl 1.31 or later, or set"
+    " KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true and KUBECTL_PORT_FORWARD_WEBSOCKETS=true with 1.29 and 1.30"
 )
 _ANNOTATION = "kubectl.kubernetes.io/default-container"
 
@@ -41,7 +43,7 @@ class _Size(msgspec.Struct, rename="pascal"):
 
 
 class Pods:
-    """The two subresources that the node answers."""
+    """The subresources that the node answers."""
 
     def __init__(self, live: LiveStore, node: NodeBackend | None) -> None:
         self._live = live
@@ -49,13 +51,14 @@ class Pods:
 
     def handles(self, target: Target) -> bool:
         """Whether this is one of them."""
-        return target.info.kind == "Pod" and target.subresource in ("log", "exec")
+        return target.info.kind == "Pod" and target.subresource in ("log", "exec", "portforward", "attach")
 
     async def handle(self, request: Request, target: Target) -> Response:
         """A log; or the refusal of an exec that did not ask for a WebSocket."""
-        container = self._container(target, request.query_params)
-        if target.subresource == "exec":
+        if target.subresource != "log":
+            self._pod(target)
             raise errors.bad_request(_NO_SPDY)
+        container = self._container(target, request.query_params)
         if request.method != "GET":
             raise errors.method_not_allowed()
         if flag(request.query_params, "previous"):
@@ -79,11 +82,14 @@ class Pods:
             raise errors.error(503, "ServiceUnavailable", "this API server has no node: nothing runs pods here")
         return self._node
 
-    def _container(self, target: Target, query: Mapping[str, str]) -> str:
+    def _pod(self, target: Target) -> JsonObject:
         stored = self._live.store.get(target.ref)
         if stored is None:
             raise errors.not_found(target.info, target.name)
-        obj = load(stored.body)
+        return load(stored.body)
+
+    def _container(self, target: Target, query: Mapping[str, str]) -> str:
+        obj = self._pod(target)
         names = _container_names(obj)
         wanted = query.get("container") or str(section(section(obj, "metadata"), "annotations").get(_ANNOTATION, ""))
         if wanted and wanted not in names:
@@ -98,7 +104,12 @@ class Pods:
         """A command whose streams are the WebSocket's channels."""
         socket = WebSocket(scope, receive, send)
         try:
-            session, protocol = await self._start(socket)
+            target = _websocket_target(socket)
+            if target.subresource == "portforward":
+                self._pod(target)
+                await forward_ports(socket, partial(self._backend().connect, target.namespace, target.name))
+                return
+            session, protocol = await self._start(socket, target)
         except ApiError as refused:
             await socket.send_denial_response(failure(refused))
             return
@@ -109,10 +120,7 @@ class Pods:
         finally:
             await session.kill()
 
-    async def _start(self, socket: WebSocket) -> tuple[ExecSession, str]:
-        target = parse_path(socket.url.path)
-        if target is None or target.info.kind != "Pod" or target.subresource != "exec":
-            raise errors.bad_request("there is no WebSocket at this path; only .../pods/NAME/exec")
+    async def _start(self, socket: WebSocket, target: Target) -> tuple[ExecSession, str]:
         container = self._container(target, socket.query_params)
         offered = socket.scope.get("subprotocols", [])
         protocol = next((known for known in _PROTOCOLS if known in offered), None)
@@ -139,6 +147,13 @@ class Pods:
             return  # the client left; the caller ends the command
         finally:
             await tasks.cancel_all(reading, writing)
+
+
+def _websocket_target(socket: WebSocket) -> Target:
+    target = parse_path(socket.url.path)
+    if target is None or target.info.kind != "Pod" or target.subresource not in ("exec", "portforward"):
+        raise errors.bad_request("there is no WebSocket at this path; only .../pods/NAME/exec and .../pods/NAME/portforward")
+    return target
 
 
 def _container_names(obj: JsonObject) -> Sequence[str]:
