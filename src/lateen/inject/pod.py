@@ -40,7 +40,7 @@ def inject(pod: Mapping[str, object], revision: str = "default") -> JsonObject:
         )
     gateway = "gateway" in templates(pod)
     meta, spec = _part(made, "metadata"), _part(made, "spec")
-    _label(meta, revision)
+    _label(meta, revision, gateway=gateway)
     annotations = _part(meta, "annotations")
     names = [str(each.get("name")) for each in _containers(spec) if each.get("name") != PROXY]
     if names and not gateway:
@@ -94,11 +94,13 @@ def _of_user(annotations: JsonObject, annotation: str) -> list[JsonObject]:
     return [{**each, "name": name} for name, each in sorted(given.items())]
 
 
-def _label(meta: JsonObject, revision: str) -> None:
+def _label(meta: JsonObject, revision: str, *, gateway: bool) -> None:
+    """A gateway's listeners say themselves whether they take TLS, so it does not claim to take the mesh's."""
     labels = _part(meta, "labels")
     name = next((str(labels[each]) for each in _CANONICAL_NAMES if labels.get(each)), "") or _workload(meta)
     version = next((str(labels[each]) for each in _CANONICAL_REVISIONS if labels.get(each)), "latest")
-    labels.setdefault("security.istio.io/tlsMode", "istio")
+    if not gateway:
+        labels.setdefault("security.istio.io/tlsMode", "istio")
     labels.setdefault("service.istio.io/canonical-name", name[:63].rstrip("-."))
     labels.setdefault("service.istio.io/canonical-revision", version)
     labels.setdefault("istio.io/rev", revision)

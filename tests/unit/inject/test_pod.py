@@ -67,7 +67,9 @@ def test_gateway_template_completes_the_proxy() -> None:
         "securityContext": {"runAsUser": 1338},
     }
     given = {"metadata": {"name": "edge", "annotations": {"inject.istio.io/templates": "gateway"}}, "spec": {"containers": [own]}}
-    (proxy,) = made(given)["spec"]["containers"]
+    result = made(given)
+    assert "security.istio.io/tlsMode" not in result["metadata"]["labels"]
+    (proxy,) = result["spec"]["containers"]
     assert proxy["image"] != "auto"
     assert proxy["args"][:2] == ["proxy", "router"]
     assert [port["containerPort"] for port in proxy["ports"]] == [8080, 15090]
