@@ -189,12 +189,12 @@ def _headers(name: str, values: Iterable[str]) -> Iterable[Condition]:
 
 
 def _hosts(values: Iterable[str], refusing: bool) -> Iterable[Condition]:  # noqa: FBT001 - read at two calls, side by side
-    """A host that is refused is refused under its other spellings as well: with a port, with the root's dot (docs/decisions/013)."""
+    """A host that is refused is refused under its other spellings as well: with a port, the root's dot, twice (docs/decisions/013)."""
     for value in values:
         yield Header(":authority", Match("present") if value == "*" else text_match(value, ignore_case=True))
         if refusing and not value.endswith("*"):
-            any_name = ".*" if value.startswith("*") else ""
-            yield Header(":authority", Match("regex", rf"(?i){any_name}{_quoted(value.removeprefix('*'))}(\.|\.?:[0-9]+)"))
+            any_name = "[^,]*" if value.startswith("*") else ""
+            yield Header(":authority", Match("regex", rf"(?i)(.*,)?{any_name}{_quoted(value.removeprefix('*'))}\.?(:[0-9]+)?(,.*)?"))
 
 
 def _path(value: str) -> Condition:

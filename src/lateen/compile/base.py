@@ -18,6 +18,7 @@ from lateen.compile.authn import selector_of
 from lateen.compile.destinationrules import head_of_rule
 from lateen.compile.plan_routes import RouteHead, head_of
 from lateen.compile.registry import Registry, mesh_of
+from lateen.compile.requestauthn import jwks_address
 from lateen.compile.sidecars import compile_sidecar, destinations_of, head_of_sidecar
 from lateen.compile.virtualservices import compile_virtual_service
 from lateen.graph import Collection, Graph, Index, Input, Read
@@ -58,6 +59,7 @@ class Base:
         self.authz_objects: Input[Key, AuthorizationPolicy] = graph.input("AuthorizationPolicy")
         self.request_authn_objects: Input[Key, RequestAuthentication] = graph.input("RequestAuthentication")
         self.jwks: Input[str, str] = graph.input("key sets by address")
+        self.jwks_addresses: Collection[tuple[()], tuple[str, ...]] = graph.singleton("addresses of key sets", self._jwks_addresses)
         self.authz_in: Index[str, Key, AuthorizationPolicy] = graph.index(
             "authorization policies by namespace", self.authz_objects, lambda key, _: (key.namespace,)
         )
@@ -83,6 +85,10 @@ class Base:
             "AuthorizationPolicy": self.authz_objects,
             "RequestAuthentication": self.request_authn_objects,
         }
+
+    def _jwks_addresses(self, read: Read) -> tuple[tuple[str, ...], Problems]:
+        rules = (rule for one in read.all(self.request_authn_objects).values() for rule in one.spec.jwt_rules)
+        return tuple(sorted({address for rule in rules if (address := jwks_address(rule))})), ()
 
     def _add_rules(self, graph: Graph) -> None:
         self.virtual_services: Collection[Key, VirtualRoutes] = graph.one("virtual services", self.route_objects, self._routes)

@@ -56,6 +56,7 @@ _SAMPLES: Mapping[str, _Sample] = {
     "examples-helloworld-v1": _Sample("helloworld", {"SERVICE_VERSION": "v1"}, ("python", "gunicorn")),
     "examples-helloworld-v2": _Sample("helloworld", {"SERVICE_VERSION": "v2"}, ("python", "gunicorn")),
     "tcp-echo-server": _Sample("tcp_echo", inside=("tcp-echo",), takes_args=True),
+    "ext-authz": _Sample("ext_authz", inside=("ext-authz", "server"), takes_args=True),
     "fortio/fortio": _Sample("fortio", inside=("fortio",), takes_args=True),
     "mccutchen/go-httpbin": _HTTPBIN,
     "kong/httpbin": _PYTHON_HTTPBIN,

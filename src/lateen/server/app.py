@@ -19,8 +19,10 @@ from lateen.serve.grpc_ads import AdsService
 from lateen.serve.grpc_doors import Door, ServerIdentity, open_plaintext_door, open_secure_door
 from lateen.server.distributor import Distributor
 from lateen.server.ingest import Ingest
+from lateen.server.jwks import KeySets
 from lateen.server.quarantine import Quarantine
 from lateen.server.refusals import Refusal, RefusalWriter, refusals_by_owner
+from lateen.sources.jwks import JwksSource
 from lateen.sources.kubeclient import KubeClient
 from lateen.xds.snapshots import Snapshots
 
@@ -55,9 +57,10 @@ class ControlPlane:
             self._on_mesh,
             settings.root_namespace,
             self._quarantine.choose,
-            self.distributor.commit,
+            self._commit,
             clock,
         )
+        self._keys = KeySets(JwksSource(), self._keep_keys, clock)
         self._open: list[Door] = []
 
     async def start(self) -> None:
@@ -76,6 +79,7 @@ class ControlPlane:
         """Close the doors, then stop following the API. Proxies keep what they hold."""
         for door in self._open:
             await door.stop(_GRACE)
+        await self._keys.stop()
         await self._refusals.stop()
         await self._quarantine.stop()
         await self._ingest.stop()
@@ -89,6 +93,17 @@ class ControlPlane:
 
     def _on_mesh(self, mesh: MeshConfig) -> None:
         self.world.mesh.set((), mesh)
+
+    def _commit(self) -> None:
+        self.distributor.commit()
+        self._keys.want(self.world.base.jwks_addresses.get(()) or ())
+
+    def _keep_keys(self, address: str, keys: str | None) -> None:
+        if keys is None:
+            self.world.base.jwks.delete(address)
+        elif keys != self.world.base.jwks.get(address):
+            self.world.base.jwks.set(address, keys)
+            self.distributor.commit()
 
     def _put(self, key: Key, obj: Struct | None) -> None:
         self._ingest.put(key, obj)

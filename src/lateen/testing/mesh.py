@@ -127,6 +127,19 @@ class Mesh:
             self.delete(*sources)
             self.settle()
 
+    @contextmanager
+    def in_force(self, *sources: Path | str, clients: Sequence[str] = ("curl", "sleep"), url: str) -> Iterator[None]:
+        """As `applied`, for policies of the server of `url`; what `clients` have of older connections to it, which drain, is used up."""
+
+        def last_calls() -> None:
+            for client in clients:
+                self.call_from(self.pod(client), url)
+
+        with self.applied(*sources):
+            last_calls()
+            yield
+        last_calls()
+
     def objects(self, kind: str, namespace: str = "default") -> list[Object]:
         """The API's objects of a kind."""
         found = json.loads(self.must("get", kind, "-n", namespace, "-o", "json"))

@@ -42,9 +42,11 @@ ORDER = (
     Place(lambda plan: (build_jwt(plan.authn),) if plan.authn else ()),  # before the rules, which may ask for claims
     Place(lambda plan: build_http_authz(plan.authz.rules) if plan.authz else ()),  # knows peer and token now
     Place(_always(build_grpc_stats)),  # before anything that may answer, so that every call is counted
-    Place(_always(build_alpn), ("outbound", "gateway")),  # before the router opens the upstream connection; servers need none
     Place(_always(build_fault)),  # after what identifies the call, before anything leaves the proxy
     Place(_always(build_cors)),  # answers preflights itself, so it stands behind faults as in Istio
+    # Reads the route's cluster, so behind all that may have the route chosen anew (claims, authorizers) and behind a filter that then asks
+    # for it; before the router opens the upstream connection. Servers need none.
+    Place(_always(build_alpn), ("outbound", "gateway")),
     Place(_always(build_router)),  # always last: it forwards
 )
 
