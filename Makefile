@@ -1,6 +1,6 @@
 # Everything a person types. Each target makes the clone ready first (scripts/setup.sh, quick when nothing is missing).
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test lint bench lock
+.PHONY: help setup setup-dev demo test lint bench lock soak
 
 NOX := .venv/bin/python -m nox -s
 
@@ -21,6 +21,9 @@ test: setup-dev ## run every test
 
 lint: setup-dev ## check format, ruff, mypy --strict and the layering
 	@$(NOX) lint types
+
+soak: setup-dev ## ten minutes of load with certificates of 30 seconds and another authority in the middle
+	@LATEEN_SOAK_SECONDS=600 $(NOX) soak
 
 bench: setup-dev ## measure times and memory against their budgets, and print them
 	@$(NOX) bench

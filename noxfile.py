@@ -78,6 +78,18 @@ def behaviour(session: nox.Session) -> None:
 
 
 @nox.session
+def audit(session: nox.Session) -> None:
+    """Known weaknesses of the pinned packages."""
+    session.run(str(BIN / "pip-audit"), "--require-hashes", "--disable-pip", "-r", "requirements.lock", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Load while certificates and the authority change; LATEEN_SOAK_SECONDS says how long."""
+    pytest(session, "behaviour/test_soak.py", "-s")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Times and memory against their budgets, printed."""
     pytest(session, "bench", "-s")

@@ -3,6 +3,7 @@
 Must not serve it, and never gives up: a proxy whose certificate ended has no connection left to lose.
 """
 
+import asyncio
 import random
 from collections.abc import Callable, Sequence
 
@@ -12,7 +13,7 @@ from lateen.ca.rotation import retry_delay, rotate_in
 from lateen.ca.signer import Signer, WorkloadName, expires
 from lateen.ca.spiffe import Identity
 from lateen.model.secretplan import SecretPlan
-from lateen.runtime import log
+from lateen.runtime import log, tasks
 from lateen.runtime.clock import Clock
 
 __all__ = ["Certificates", "OwnSigner"]
@@ -31,10 +32,22 @@ class OwnSigner:
         self._identity = identity
         self._workload = workload
         self._clock = clock
+        self._signed_at = signer.version
 
     async def sign(self, csr_pem: bytes, ttl: float) -> Sequence[bytes]:
         """Sign at once."""
+        self._signed_at = self._signer.version
         return self._signer.sign(csr_pem, self._identity, ttl, self._clock.now(), workload=self._workload)
+
+    async def changed(self) -> None:
+        """Wait for another version of the authority."""
+        event = asyncio.Event()
+        stop = self._signer.watch(event.set)
+        try:
+            if self._signer.version == self._signed_at:
+                await event.wait()
+        finally:
+            stop()
 
 
 class Certificates:
@@ -64,10 +77,22 @@ class Certificates:
                 await self._clock.sleep(delay)
 
     async def renew(self, give: Callable[[Secrets], None]) -> None:
-        """For ever: wait until half of the life is over, obtain the next, `give` it."""
+        """For ever: wait until half of the life is over or the authority is another, obtain the next, `give` it."""
         while True:
-            await self._clock.sleep(self._rotate_in)
+            await self._due()
             give(await self.obtain())
+
+    async def _due(self) -> None:
+        waits = (
+            tasks.spawn(self._clock.sleep(self._rotate_in), name="half of a certificate's life"),
+            tasks.spawn(self._source.changed(), name="another authority"),
+        )
+        try:
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await tasks.cancel_all(*waits)
+        for one in done:
+            one.result()
 
     async def _try(self) -> Secrets:
         key, request = new_request(self._identity)

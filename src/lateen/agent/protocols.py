@@ -48,3 +48,7 @@ class CertificateSource(Protocol):
     async def sign(self, csr_pem: bytes, ttl: float) -> Sequence[bytes]:
         """The chain in PEM, leaf first, root last; OSError or ValueError with a sentence when it is not given."""
         ...
+
+    async def changed(self) -> None:
+        """Returns when what it signed last is not what it would sign now: the authority was replaced."""
+        ...

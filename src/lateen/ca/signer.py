@@ -7,7 +7,7 @@ for a host's.
 Time and the root come in; nothing is kept or written here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -21,7 +21,7 @@ from lateen.ca.csr import PublicKey, public_key
 from lateen.ca.spiffe import Identity
 from lateen.util.redact import Secret
 
-__all__ = ["DEFAULT_TTL", "MAX_TTL", "RootError", "SelfSignedRoot", "Signer", "TtlError", "WorkloadName", "expires"]
+__all__ = ["DEFAULT_TTL", "MAX_TTL", "Issuer", "RootError", "SelfSignedRoot", "Signer", "TtlError", "WorkloadName", "expires"]
 
 DEFAULT_TTL = 24 * 3600.0
 MAX_TTL = 90 * 24 * 3600.0
@@ -60,8 +60,11 @@ class SelfSignedRoot:
     @classmethod
     def create(cls, trust_domain: str, now: float) -> "SelfSignedRoot":
         """A new ECDSA P-256 root for ten years."""
-        key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, trust_domain[:_LONGEST_NAME])])
+        return cls._made(ec.generate_private_key(ec.SECP256R1()), name, now)
+
+    @classmethod
+    def _made(cls, key: _RootKey, name: x509.Name, now: float) -> "SelfSignedRoot":
         start = _moment(now)
         builder = (
             x509.CertificateBuilder(
@@ -93,6 +96,15 @@ class SelfSignedRoot:
         return cls(key, certificate)
 
     @property
+    def issuer(self) -> "Issuer":
+        """The root as what signs."""
+        return Issuer(key=self.key, certificate=self.certificate, roots_pem=self.certificate_pem)
+
+    def renewed(self, now: float) -> "SelfSignedRoot":
+        """A root of the same name and key for another ten years: what the old one vouched for stays good."""
+        return self._made(self.key, self.certificate.subject, now)
+
+    @property
     def pem(self) -> Secret:
         """Key and certificate, for `load`."""
         encoded = self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -104,17 +116,56 @@ class SelfSignedRoot:
         return self.certificate.not_valid_after_utc.timestamp()
 
 
-class Signer:
-    """Signs requests with one root."""
+class Issuer(Struct, frozen=True, kw_only=True):
+    """Who signs: a key and its certificate, the certificates between it and the roots (itself first; none for a root), the roots; PEM."""
 
-    def __init__(self, root: SelfSignedRoot) -> None:
-        self._root = root
-        self._authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(root.key.public_key())
+    key: _RootKey
+    certificate: x509.Certificate
+    chain_pem: bytes = b""
+    roots_pem: bytes
+
+    def __repr__(self) -> str:
+        return f"<issuer {self.certificate.subject.rfc4514_string()}>"
+
+
+class Signer:
+    """Signs requests. The issuer may change while everything runs: what was trusted stays trusted beside the new (`trust`, then `use`)."""
+
+    def __init__(self, root: SelfSignedRoot | Issuer) -> None:
+        self._root = root.issuer if isinstance(root, SelfSignedRoot) else root
+        self._trusted = _parts(self._root.roots_pem)
+        self._watchers: set[Callable[[], None]] = set()
+        self.version = 0
+
+    @property
+    def issuer(self) -> Issuer:
+        """Who signs now."""
+        return self._root
+
+    def trust(self, issuer: Issuer) -> None:
+        """Have peers trust the roots of `issuer` as well: the first half of a change."""
+        self._trusted = tuple(dict.fromkeys([*_parts(issuer.roots_pem), *self._trusted]))
+        self._tell()
+
+    def use(self, issuer: Issuer) -> None:
+        """Sign with `issuer` from now on, once its roots are trusted everywhere."""
+        self._root = issuer
+        self.trust(issuer)
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call `changed` after every change, until the function returned is called."""
+        self._watchers.add(changed)
+        return lambda: self._watchers.discard(changed)
+
+    def _tell(self) -> None:
+        self.version += 1
+        for changed in tuple(self._watchers):
+            changed()
 
     @property
     def roots_pem(self) -> bytes:
         """What peers must trust."""
-        return self._root.certificate_pem
+        return b"".join(self._trusted)
 
     def sign(
         self,
@@ -139,7 +190,8 @@ class Signer:
             raise TtlError(f"the mesh's root certificate ended on {end:%Y-%m-%d}; make a new root")
         leaf = self._leaf(public_key(csr_pem), _subject(workload), _names(identity, dns_names))
         signed = leaf.not_valid_before(start - _SKEW).not_valid_after(end).sign(self._root.key, hashes.SHA256())
-        return signed.public_bytes(serialization.Encoding.PEM), self._root.certificate_pem
+        chain = _parts(self._root.chain_pem)
+        return signed.public_bytes(serialization.Encoding.PEM), *chain, self.roots_pem
 
     def _leaf(self, key: PublicKey, subject: x509.Name, names: x509.SubjectAlternativeName) -> x509.CertificateBuilder:
         issuer = self._root.certificate.subject
@@ -148,7 +200,7 @@ class Signer:
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(sign_certificates=False, encipher=isinstance(key, rsa.RSAPublicKey)), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
-            .add_extension(self._authority, critical=False)
+            .add_extension(_authority(self._root.certificate), critical=False)
             .add_extension(names, critical=not len(subject.rdns))
         )
 
@@ -156,6 +208,20 @@ class Signer:
 def expires(certificate_pem: bytes) -> float:
     """When the (first) certificate ends, in seconds since the epoch."""
     return x509.load_pem_x509_certificate(certificate_pem).not_valid_after_utc.timestamp()
+
+
+def _authority(certificate: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    """The identifier by which verifiers find the issuer's certificate: the one that it says of itself, if it says one."""
+    try:
+        own = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        return x509.AuthorityKeyIdentifier.from_issuer_public_key(certificate.public_key())  # type: ignore[arg-type]  # ECDSA or RSA
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
+
+
+def _parts(pems: bytes) -> tuple[bytes, ...]:
+    """The certificates of a text, one by one."""
+    return tuple(one.public_bytes(serialization.Encoding.PEM) for one in x509.load_pem_x509_certificates(pems)) if pems else ()
 
 
 def _moment(now: float) -> datetime:

@@ -12,6 +12,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from lateen.api.decode import Decoded
+from lateen.api.meshconfig import MeshConfig
 from lateen.ca.signer import Signer
 from lateen.ca.spiffe import Identity
 from lateen.kube.records import Ref
@@ -36,7 +37,8 @@ from lateen.serve.http_kube.app import build_app
 from lateen.serve.http_kube.live import LiveStore
 from lateen.serve.http_kube.server import KubeServer
 from lateen.server.app import ControlPlane, Doors
-from lateen.server.rootca import ControlPlaneIdentity, load_or_create_root
+from lateen.server.authority import AuthorityKeeper
+from lateen.server.rootca import ControlPlaneIdentity, keep_root, load_or_create_root
 from lateen.sources.kubeclient import KubeClient
 from lateen.sources.kubehttp import Endpoint
 from lateen.sources.sqlite import SqliteFile
@@ -81,6 +83,7 @@ class LocalMesh:
         self._controllers = Controllers(self.client)
         self._targets = Targets(self.client)
         self._relays: list[Relay] = []
+        self._authority: AuthorityKeeper | None = None
         self._board = StatusBoard(self.client, self._status, clock)
         self.plane: ControlPlane | None = None
 
@@ -96,18 +99,33 @@ class LocalMesh:
         self.plane, sidecars = self._control_plane(str(self._network.gateway))
         node = Node(self.client, self._network, self._folders, sidecar=sidecars, images=Images(self._plan.images), clock=self._clock)
         self._backend.node = node
-        await asyncio.gather(self._controllers.start(), node.start(), self.plane.start(), self._targets.start())
+        await asyncio.gather(self._controllers.start(), self.plane.start(), self._targets.start())
+        await node.start()  # now, as MeshConfig says how sidecars start
+        if self._authority is not None:
+            self._authority.start(self.client, Settings().root_namespace)
         await self._publish()
         self._board.start()
 
     def _control_plane(self, gateway: str) -> tuple[ControlPlane, Sidecars]:
         settings = Settings()
-        signer = Signer(load_or_create_root(self._plan.data / "ca", settings.trust_domain, self._clock))
+        folder = self._plan.data / "ca"
+        root = load_or_create_root(folder, settings.trust_domain, self._clock)
+        signer = Signer(root)
+        self._authority = AuthorityKeeper(
+            signer, root, self._plan.data / "cacerts", lambda renewed: keep_root(folder, renewed), self._clock
+        )
         identity = ControlPlaneIdentity(signer, Identity(settings.trust_domain, settings.root_namespace, "istiod"), self._clock)
-        doors = Doors(secure=f"{gateway}:{_XDS_PORT}", identity=identity)
+        doors = Doors(secure=f"{gateway}:{_XDS_PORT}", identity=identity, signer=signer)
         plane = ControlPlane(self.client, settings, doors, self._clock)
         xds = Tcp(gateway, _XDS_PORT, "istiod.istio-system.svc")
-        return plane, Sidecars(xds=xds, signer=signer, watch_names=plane.distributor.watch_names, clock=self._clock)
+        sidecars = Sidecars(
+            xds=xds,
+            signer=signer,
+            watch_names=plane.distributor.watch_names,
+            clock=self._clock,
+            defaults=lambda: (plane.world.mesh.get(()) or MeshConfig()).default_config,
+        )
+        return plane, sidecars
 
     async def _publish(self) -> None:
         for listener, publication in zip(self._listeners[1:], self._plan.publications, strict=True):
@@ -124,6 +142,8 @@ class LocalMesh:
         await self._controllers.stop()
         if self._backend.node is not None:
             await self._backend.node.stop(grace)
+        if self._authority is not None:
+            await self._authority.stop()
         if self.plane is not None:
             await self.plane.stop()
         self.client.close()

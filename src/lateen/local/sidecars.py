@@ -16,7 +16,7 @@ from msgspec import Struct
 from lateen.agent.app import Agent, AgentState
 from lateen.agent.certs import OwnSigner
 from lateen.agent.plan import AgentPlan, Workload, envoy_argv
-from lateen.agent.proxyconfig import ANNOTATION, read_proxy_config
+from lateen.agent.proxyconfig import ANNOTATION, certificate_ttl, read_proxy_config
 from lateen.api.meshconfig import ProxyConfig
 from lateen.api.pods import Pod
 from lateen.ca.signer import Signer, WorkloadName
@@ -67,6 +67,7 @@ class Sidecars(Struct, frozen=True, kw_only=True):
             seen_at=_SEEN_AT,
             trust_domain=self.trust_domain,
             proxy=proxy,
+            certificate_ttl=certificate_ttl(proxy),
             dns=not is_gateway(request.container),
             resolvers=self.resolvers,
         )

@@ -11,17 +11,21 @@ from lateen.ads.fleet import ProxyStatus
 from lateen.api.kinds import by_kind
 from lateen.api.meshconfig import MeshConfig
 from lateen.api.meta import Key
+from lateen.ca.signer import Signer
+from lateen.ca.spiffe import Identity
 from lateen.compile.world import build_world
 from lateen.graph import Graph
 from lateen.model.mesh import Settings
 from lateen.runtime.clock import Clock
 from lateen.serve.grpc_ads import AdsService
+from lateen.serve.grpc_ca import CertificateService
 from lateen.serve.grpc_doors import Door, ServerIdentity, open_plaintext_door, open_secure_door
 from lateen.server.distributor import Distributor
 from lateen.server.ingest import Ingest
 from lateen.server.jwks import KeySets
 from lateen.server.quarantine import Quarantine
 from lateen.server.refusals import Refusal, RefusalWriter, refusals_by_owner
+from lateen.server.tokenreview import TokenReviewer
 from lateen.sources.jwks import JwksSource
 from lateen.sources.kubeclient import KubeClient
 from lateen.xds.snapshots import Snapshots
@@ -32,11 +36,15 @@ _GRACE = 0.2  # seconds that open streams get to end
 
 
 class Doors(Struct, frozen=True, kw_only=True):
-    """Where the control plane listens; "" leaves a door shut. `identity` is its own certificate, for the secure door."""
+    """Where the control plane listens; "" leaves a door shut.
+
+    `identity` is its own certificate, for the secure door; there `signer` answers who asks for certificates.
+    """
 
     plaintext: str = "127.0.0.1:15010"
     secure: str = ""
     identity: Callable[[], ServerIdentity] | None = None
+    signer: Signer | None = None
 
 
 class ControlPlane:
@@ -45,6 +53,7 @@ class ControlPlane:
     def __init__(self, client: KubeClient, settings: Settings, doors: Doors, clock: Clock) -> None:
         self._client = client
         self._doors = doors
+        self._clock = clock
         self._trust_domain = settings.trust_domain
         self.graph = Graph()
         self.world = build_world(self.graph, settings)
@@ -71,7 +80,7 @@ class ControlPlane:
             self._open.append(self._serve(open_plaintext_door(self._doors.plaintext), trust_domain=None))
         if self._doors.secure and self._doors.identity is not None:
             door = open_secure_door(self._doors.secure, self._doors.identity)
-            self._open.append(self._serve(door, trust_domain=self._trust_domain))
+            self._open.append(self._serve(self._with_certificates(door), trust_domain=self._trust_domain))
         for door in self._open:
             await door.start()
 
@@ -90,6 +99,16 @@ class ControlPlane:
 
     def _serve(self, door: Door, *, trust_domain: str | None) -> Door:
         return door.serve(AdsService(self.distributor, trust_domain=trust_domain))
+
+    def _with_certificates(self, door: Door) -> Door:
+        signer = self._doors.signer
+        if signer is None:
+            return door
+
+        def sign(csr_pem: bytes, identity: Identity, ttl: float) -> tuple[bytes, ...]:
+            return signer.sign(csr_pem, identity, ttl, self._clock.now())
+
+        return door.serve(CertificateService(sign, self._trust_domain, TokenReviewer(self._client, self._trust_domain)))
 
     def _on_mesh(self, mesh: MeshConfig) -> None:
         self.world.mesh.set((), mesh)

@@ -16,7 +16,7 @@ from lateen.ca.spiffe import Identity
 from lateen.runtime.clock import Clock
 from lateen.serve.grpc_doors import ServerIdentity
 
-__all__ = ["CONTROL_PLANE_NAMES", "ControlPlaneIdentity", "load_or_create_root", "write_private"]
+__all__ = ["CONTROL_PLANE_NAMES", "ControlPlaneIdentity", "keep_root", "load_or_create_root", "write_private"]
 
 _FILE = "root-ca.pem"
 # The names by which Istio's proxies reach a control plane and which they check.
@@ -42,6 +42,11 @@ def load_or_create_root(directory: Path, trust_domain: str, clock: Clock) -> Sel
     if root.expires <= clock.now():
         raise RootError(f"{path}: the mesh's root certificate has ended. Remove the file to start with a new one; then restart all pods.")
     return root
+
+
+def keep_root(directory: Path, root: SelfSignedRoot) -> None:
+    """Put `root` in the place of the one kept in `directory`."""
+    write_private(directory / _FILE, root.pem.reveal())
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -71,15 +76,17 @@ class ControlPlaneIdentity:
         self._names = tuple(dns_names)
         self._clock = clock
         self._issued = 0.0
+        self._version = -1
         self._current: ServerIdentity | None = None
 
     def __call__(self) -> ServerIdentity:
-        """The certificate to use now; a new one when half of the last one's life is over."""
+        """The certificate to use now; a new one when half of the last one's life is over, or the authority is another."""
         now = self._clock.now()
         due = rotate_in(issued=self._issued, expires=self._issued + DEFAULT_TTL, now=now, jitter=0.0) == 0
-        if self._current is None or due:
+        if self._current is None or due or self._version != self._signer.version:
+            self._version = self._signer.version
             key, request = new_request(self._identity)
             chain = self._signer.sign(request, self._identity, DEFAULT_TTL, now, dns_names=self._names)
-            self._current = ServerIdentity(key=key, chain=chain[0], roots=self._signer.roots_pem)
+            self._current = ServerIdentity(key=key, chain=b"".join(chain[:-1]), roots=self._signer.roots_pem)
             self._issued = now
         return self._current

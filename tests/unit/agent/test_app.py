@@ -48,6 +48,9 @@ class Pod:
     async def launch(self, argv: Sequence[str], env: Mapping[str, str], uid: int, gid: int) -> Process:
         raise AssertionError("no Envoy without a certificate")
 
+    async def changed(self) -> None:
+        await asyncio.Event().wait()
+
     async def sign(self, csr_pem: bytes, ttl: float) -> Sequence[bytes]:
         raise OSError(self.complaint)
 

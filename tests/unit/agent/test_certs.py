@@ -43,6 +43,9 @@ class Moody:
         self._source = source
         self._refusals = list(refusals)
 
+    async def changed(self) -> None:
+        await asyncio.Event().wait()
+
     async def sign(self, csr_pem: bytes, ttl: float) -> Sequence[bytes]:
         if self._refusals and self._refusals.pop(0):
             raise OSError("control plane unreachable")
