@@ -80,7 +80,7 @@ def behaviour(session: nox.Session) -> None:
 @nox.session
 def audit(session: nox.Session) -> None:
     """Known weaknesses of the pinned packages."""
-    session.run(str(BIN / "pip-audit"), "--require-hashes", "--disable-pip", "-r", "requirements.lock", *session.posargs)
+    session.run(str(BIN / "pip-audit"), "--strict", "--require-hashes", "--disable-pip", "-r", "requirements.lock", *session.posargs)
 
 
 @nox.session

@@ -157,3 +157,22 @@ def test_a_service_that_is_not_there_refuses(mesh: Mesh) -> None:
     rule = {"to": [{"operation": {"paths": ["/headers"]}}]}
     with in_force(mesh, policy("ask", of_httpbin("CUSTOM", rule, provider={"name": "nobody"}))):
         assert [get(mesh, "curl", path).status for path in ("/headers", "/ip")] == [403, 200]
+
+
+def test_the_command_line_says_which_rules_count_and_which_refused(mesh: Mesh) -> None:
+    """`authz check` lists them in order, `authz why` explains the refusals of the access log."""
+    logged = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data: {mesh: "accessLogFile: /dev/stdout"}
+"""
+    refused = policy("closed", of_httpbin("DENY", {"to": [{"operation": {"paths": ["/uuid"]}}]}))
+    with in_force(mesh, logged, refused, policy("open", of_httpbin("ALLOW", {}))):
+        pod = mesh.pod("httpbin")
+        rows = [line.split() for line in mesh.must("authz", "check", pod).splitlines()[1:3]]
+        assert rows == [["DENY", "default/closed", "0", "to", "paths", "/uuid"], ["ALLOW", "default/open", "0", "everything"]]
+        assert get(mesh, "curl", "/uuid").status == 403
+        said = "GET /uuid HTTP/1.1: DENY policy default/closed, rule 0: to paths /uuid"
+        wait_until(lambda: said in mesh.must("authz", "why", pod), seconds=10, what="the access log is written and explained")
+    assert "every caller is let in" in mesh.must("authz", "check", pod)

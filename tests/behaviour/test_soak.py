@@ -123,7 +123,7 @@ class Load:
 def test_no_request_fails_while_certificates_and_authority_change(possible: None, samples: Path, tmp_path: Path) -> None:
     """Zero failures, several certificates of the gateway seen by the application, and the authority is the other one at the end."""
     mesh, clock = Mesh(tmp_path / "mesh"), SystemClock()
-    first = tmp_path / "first.yaml"
+    first, log = tmp_path / "first.yaml", mesh.data / "logs" / "mesh.log"
     first.write_text(SHORT_LIVED)
     try:
         mesh.up(MANIFESTS / "demo-namespace.yaml", first, samples / "httpbin" / "httpbin.yaml")
@@ -133,6 +133,7 @@ def test_no_request_fails_while_certificates_and_authority_change(possible: None
             wait_until(lambda: clock.monotonic() - started > SECONDS / 2, seconds=SECONDS, what="half of the load", every=1.0)
             before = len(load.certificates)
             mesh.apply(another_authority())
+            wait_until(lambda: "another authority signs" in log.read_text(), seconds=20, what="the other authority signs")
             wait_until(lambda: clock.monotonic() - started > SECONDS, seconds=SECONDS, what="the other half", every=1.0)
         print(f"{load.count} requests, {len(load.failed)} failed, {len(load.certificates)} certificates of the gateway")  # noqa: T201
         assert load.failed == []

@@ -37,6 +37,7 @@ COMMANDS = {
     "get": Entry("get", "get", "Show objects."),
     "logs": Entry("logs", "logs", "Show what a container printed."),
     "exec": Entry("execute", "execute", "Run a command in a container."),
+    "authz": Entry("authz", "authz", "Who may call a pod, and why a call was refused."),
     "kubeconfig": Entry("kubeconfig", "kubeconfig", "Print a kubeconfig of the running mesh, for kubectl."),
     "version": Entry("version", "version", "Say the versions of Lateen, Envoy and Istio's API."),
 }

@@ -133,7 +133,7 @@ class Mesh:
 
         def last_calls() -> None:
             for client in clients:
-                self.call_from(self.pod(client), url)
+                self.call_from(self.pod(client), url, times=3)
 
         with self.applied(*sources):
             last_calls()
