@@ -145,6 +145,7 @@ class _Inside:
     async def launch(self, argv: Sequence[str], env: Mapping[str, str], uid: int, gid: int) -> Process:
         writer = self._log.pipe()
         try:
+            os.fchown(writer, uid, gid)  # Envoy opens /dev/stdout anew for access logs
             self.process = await self._sandbox.popen(
                 argv, env={"PATH": _PATH, **env}, user=User(uid=uid, gid=gid), mounts=self._mounts, stdout=writer, stderr=writer
             )
