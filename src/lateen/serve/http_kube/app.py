@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lateen.kube.errors import ApiError, error
+from lateen.kube.errors import ApiError, bad_request, error
 from lateen.kube.paths import parse_path
 from lateen.runtime import log
 from lateen.serve.http_kube.about import answer
@@ -38,6 +38,8 @@ class _App:
             response = await self._respond(request)
         except ApiError as refused:
             response = failure(refused)
+        except RecursionError:
+            response = failure(bad_request("the object is nested too deeply: no kind has hundreds of levels; make it flatter"))
         except Exception as broken:  # noqa: BLE001  a bug must answer 500 as Kubernetes does, not close the connection
             log.get("kube").error("request failed", path=scope["path"], exc_info=broken)
             response = failure(error(500, "InternalError", f"Internal error occurred: {type(broken).__name__}"))
