@@ -3,15 +3,13 @@
 import asyncio
 import json
 from typing import Any
-from urllib.parse import unquote, urlencode
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lateen.kube.records import Saved
-from lateen.serve.http_kube.app import build_app
-from lateen.serve.http_kube.live import LiveStore
+from lateen.testing.kubedoor import Door
 
 JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=8)),
@@ -115,41 +113,6 @@ ACCEPT = st.sampled_from(
     ]
 )
 REQUESTS = st.tuples(st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE"]), PATHS, PARAMETERS, MEDIA, ACCEPT, BODIES)
-
-
-class Nowhere:
-    """A persistence that forgets."""
-
-    def load(self) -> Saved:
-        return Saved(0, (), (), {})
-
-    def write(self, changes: Any, revision: int, floors: Any) -> None:
-        pass
-
-
-class Door:
-    """The application, called without sockets."""
-
-    def __init__(self) -> None:
-        self.live = LiveStore(Nowhere())
-        self._app = build_app(self.live)
-
-    async def call(self, method: str, path: str, query: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
-        raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        scope = {"type": "http", "method": method, "path": unquote(path), "query_string": query.encode(), "headers": raw, "asgi": {}}
-        answer: dict[str, Any] = {"body": b""}
-
-        async def receive() -> Any:
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        async def send(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                answer["status"] = message["status"]
-            else:
-                answer["body"] += message.get("body", b"")
-
-        await self._app(scope, receive, send)
-        return answer["status"], answer["body"]
 
 
 @settings(max_examples=100, deadline=None)
