@@ -120,6 +120,22 @@ class Load:
         self.certificates.update(re.findall(r"Hash=([0-9a-f]{64})", body))
 
 
+def told(mesh: Mesh) -> list[str]:
+    """Where a private key can be read outside of the files that keep keys: logs, status, anything left in the data folder."""
+    kept = ("ca/root-ca.pem", "api/api.pem")
+    root = (mesh.data / "ca" / "root-ca.pem").read_text()
+    secrets = [b"PRIVATE KEY", *(line.encode() for line in root.split("-----END PRIVATE KEY")[0].splitlines()[1:] if line)]
+    texts = {"status": mesh.must("status").encode(), "pods": mesh.must("get", "pods", "-A", "-o", "yaml").encode()}
+    for file in sorted(mesh.data.rglob("*")):
+        inside = file.relative_to(mesh.data).parts
+        if "/".join(inside) in kept:
+            assert file.stat().st_mode & 0o777 == 0o600, file
+        elif file.is_file() and not inside[0].startswith("mesh.db"):
+            texts["/".join(inside)] = file.read_bytes()
+    assert any("log" in name for name in texts), sorted(texts)
+    return [name for name, text in texts.items() if any(secret in text for secret in secrets)]
+
+
 def test_no_request_fails_while_certificates_and_authority_change(possible: None, samples: Path, tmp_path: Path) -> None:
     """Zero failures, several certificates of the gateway seen by the application, and the authority is the other one at the end."""
     mesh, clock = Mesh(tmp_path / "mesh"), SystemClock()
@@ -139,5 +155,6 @@ def test_no_request_fails_while_certificates_and_authority_change(possible: None
         assert load.failed == []
         assert before >= 2
         assert len(load.certificates) >= before + 2
+        assert told(mesh) == []
     finally:
         mesh.down()

@@ -81,7 +81,7 @@ class AuthorityKeeper:
         await self._clock.sleep(_SPREAD)
         if issuer is self._wanted:
             self._signer.use(issuer)
-            _log.info("another authority signs", subject=issuer.certificate.subject.rfc4514_string())
+            _log.warning("another authority signs", subject=issuer.certificate.subject.rfc4514_string())
 
     async def _follow_folder(self) -> None:
         while True:
