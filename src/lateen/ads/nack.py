@@ -6,7 +6,7 @@ Of the objects that such a resource is made of, those that no client has taken y
 
 from lateen.ads.messages import Nack, Push
 from lateen.api.meta import Key
-from lateen.model.frame import Owner
+from lateen.model.frame import Frame, Owner
 
 __all__ = ["Taken", "blame"]
 
@@ -16,15 +16,20 @@ class Taken:
 
     def __init__(self) -> None:
         self._generations: dict[Key, int] = {}
+        self._frames: dict[str, dict[str, Frame]] = {}  # by type: the last one noted of each name: most clients take the same
 
     def note(self, push: Push) -> None:
         """A client has acknowledged `push`."""
+        noted = self._frames.setdefault(push.type_url, {})
         for frame in push.frames:
-            self._generations.update(frame.owners)
+            if noted.get(frame.name) is not frame:
+                noted[frame.name] = frame
+                self._generations.update(frame.owners)
 
     def forget(self, key: Key) -> None:
         """The object is gone; one of the same name may come and count its generations anew."""
         self._generations.pop(key, None)
+        self._frames.clear()
 
     def __contains__(self, owner: Owner) -> bool:
         return self._generations.get(owner[0]) == owner[1]

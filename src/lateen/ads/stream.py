@@ -118,5 +118,5 @@ class Stream:
         clusters, endpoints = self._subscriptions.get(CDS), self._subscriptions.get(EDS)
         if clusters is None or endpoints is None or endpoints.wildcard:
             return False
-        desired = self._snapshot.get(EDS, {})
-        return any(name not in endpoints.names for name in desired if name in clusters.sent)
+        missing = self._snapshot.get(EDS, {}).keys() - endpoints.names
+        return any(name in clusters.sent for name in missing)

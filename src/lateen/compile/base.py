@@ -6,6 +6,8 @@ Everything that later parts read of the mesh is here; nothing here knows what a 
 from collections.abc import Mapping
 from typing import cast
 
+from msgspec.structs import replace
+
 from lateen.api.destinationrule import DestinationRule
 from lateen.api.gateway import Gateway
 from lateen.api.meshconfig import MeshConfig
@@ -98,6 +100,10 @@ class Base:
         self.routes_at: Index[str, Key, VirtualRoutes] = graph.index(
             "virtual services by gateway", self.virtual_services, lambda _key, routes: routes.gateways
         )
+        self._l4_routes: Collection[Key, VirtualRoutes] = graph.one("virtual services below HTTP", self.virtual_services, _below_http)
+        self.l4_routes_at: Index[str, Key, VirtualRoutes] = graph.index(
+            "virtual services below HTTP by gateway", self._l4_routes, lambda _key, routes: routes.gateways
+        )
         self.route_destinations: Collection[Key, tuple[str, ...]] = graph.one(
             "destinations of virtual services", self.virtual_services, lambda _read, _key, routes: (destinations_of(routes), ())
         )
@@ -137,3 +143,8 @@ class Base:
 
 
 SelectorsInUse = tuple[tuple[Selector, ...], tuple[Selector, ...], tuple[Selector, ...]]  # source labels, rules, security policies
+
+
+def _below_http(_read: Read, _key: Key, routes: VirtualRoutes) -> tuple[VirtualRoutes | None, Problems]:
+    """A VirtualService's TCP and TLS rules: listeners look at no others, and are not made anew for HTTP's."""
+    return (replace(routes, http=()) if routes.tls or routes.tcp else None), ()

@@ -4,7 +4,8 @@ Clusters are shared: two clients for whom the same rules count for a service sha
 """
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from lateen.api.meshconfig import DefaultTrafficPolicy
 from lateen.api.meta import Key
@@ -30,7 +31,7 @@ from lateen.compile.sidecars import imports_routes
 from lateen.compile.visibility import all_services, exported_services, imported_services
 from lateen.graph import Collection, Graph, Read
 from lateen.model.clusterplan import ClusterPlan, EndpointsPlan, PassthroughPlan
-from lateen.model.destination import DestinationPolicy
+from lateen.model.destination import DestinationPolicy, RuleHead
 from lateen.model.endpoint import Endpoint, Health
 from lateen.model.mesh import ClusterDefaults
 from lateen.model.names import outbound_cluster
@@ -45,14 +46,14 @@ from lateen.util.problem import Problems
 __all__ = ["ClientService", "Clusters", "ServiceView"]
 
 
-class ClientService(NamedTuple):
+class ClientService(Struct, frozen=True, order=True, cache_hash=True):
     """A service as one client sees it."""
 
     client: Client
     service: ServiceKey
 
 
-class ServiceView(NamedTuple):
+class ServiceView(Struct, frozen=True, order=True, cache_hash=True):
     """A service under the DestinationRules that count, oldest first: all that its clusters depend on."""
 
     service: ServiceKey
@@ -74,18 +75,20 @@ class Clusters:
         )
         self.visible: Collection[Client, VisibleServices] = graph.one("visible services", scopes.clients, self._visible)
         self._pairs: Collection[ClientService, None] = graph.many("services of clients", self.visible, _pairs)
-        self.rules: Collection[ClientService, tuple[Key, ...]] = graph.one("rules of clients", self._pairs, self._rules)
+        self._covering: Collection[ServiceKey, tuple[RuleHead, ...]] = graph.one("rules that cover services", base.services, self._covers)
         self._gateway_own: Collection[ServiceKey, bool] = graph.one(
             "services other for gateways", base.services, lambda _read, _key, service: (differs_for_gateways(service), ())
         )
-        self.views: Collection[ClientService, ServiceView] = graph.one("views of services", self.rules, self._view)
-        views: Collection[ServiceView, None] = graph.many("service views", self.views, lambda _read, _pair, view: ({view: None}, ()))
+        self.views: Collection[ClientService, ServiceView] = graph.one("views of services", self._pairs, self._view)
+        self.of_client: Collection[Client, tuple[ServiceView, ...]] = graph.one("views of clients", self.visible, self._views)
+        views: Collection[ServiceView, None] = graph.many(
+            "service views", self.of_client, lambda _read, _client, seen: (dict.fromkeys(seen), ())
+        )
         self.policies: Collection[ServiceView, DestinationPolicy] = graph.one("destination policies", views, self._policy)
         self._secured: Collection[ServiceKey, tuple[Endpoint, ...]] = graph.one("secured endpoints", base.endpoints, self._secure)
         self._reach: Collection[ServiceKey, Reach] = graph.one("reach", base.services, self._reach_of)
         self.plans: Collection[ClusterKey, ClusterPlan] = graph.many("clusters", views, self._clusters)
         self.endpoints: Collection[ClusterKey, EndpointsPlan] = graph.many("cluster endpoints", views, self._endpoints)
-        self.of_client: Collection[Client, tuple[ServiceView, ...]] = graph.one("views of clients", self.visible, self._views)
         self.inbound: Collection[InboundScope, tuple[ClusterPlan, ...]] = graph.one("inbound clusters", scopes.inbound, self._inbound)
         self.names: Collection[ServiceView, tuple[tuple[str, bool], ...]] = graph.one("cluster names", views, self._names)
 
@@ -131,17 +134,22 @@ class Clusters:
             return sidecar.allow_any, sidecar.egress_proxy
         return mesh_of(read, self._base.mesh).outbound_traffic_policy.mode != "REGISTRY_ONLY", None
 
-    def _rules(self, read: Read, pair: ClientService, _none: None) -> tuple[tuple[Key, ...], Problems]:
-        names = _patterns(pair.service.hostname)
-        heads = [head for name in names for head in read.by_index(self._base.rules_named, name).values()]
-        client = pair.client
-        return rules_for(heads, pair.service, client.namespace, client.selectors, self._base.settings.root_namespace), ()
+    def _covers(self, read: Read, key: ServiceKey, _service: Service) -> tuple[tuple[RuleHead, ...] | None, Problems]:
+        names = _patterns(key.hostname)
+        return tuple(head for name in names for head in read.by_index(self._base.rules_named, name).values()) or None, ()
+
+    def _rules(self, read: Read, pair: ClientService) -> tuple[Key, ...]:
+        heads, client = read.get(self._covering, pair.service), pair.client
+        if heads is None:
+            return ()
+        return rules_for(heads, pair.service, client.namespace, client.selectors, self._base.settings.root_namespace)
 
     def _policy(self, read: Read, view: ServiceView, _none: None) -> tuple[DestinationPolicy | None, Problems]:
         found = (read.get(self._base.rule_objects, key) for key in view.rules)
         return merge_rules([rule for rule in found if rule is not None]), ()
 
-    def _view(self, read: Read, pair: ClientService, rules: tuple[Key, ...]) -> tuple[ServiceView, Problems]:
+    def _view(self, read: Read, pair: ClientService, _none: None) -> tuple[ServiceView, Problems]:
+        rules = self._rules(read, pair)
         gateway = pair.client.gateway and (bool(read.get(self._gateway_own, pair.service)) or self._takes_credentials(read, rules))
         return ServiceView(pair.service, rules, gateway), ()
 
@@ -216,7 +224,7 @@ class Clusters:
 
     def _inbound(self, read: Read, scope: InboundScope, _none: None) -> tuple[tuple[ClusterPlan, ...], Problems]:
         def rule_of(service: ServiceKey) -> DestinationPolicy | None:
-            rules = self._rules(read, ClientService(Client(namespace=scope.namespace), service), None)[0]
+            rules = self._rules(read, ClientService(Client(namespace=scope.namespace), service))
             found = (read.get(self._base.rule_objects, rule) for rule in rules)
             return merge_rules([rule for rule in found if rule is not None])
 

@@ -3,6 +3,8 @@
 Short names count only as far as the client's own search domains lead: `reviews` in the service's namespace, `reviews.default` in all.
 """
 
+from functools import lru_cache
+
 from lateen.model.service import Service
 
 __all__ = ["service_domains"]
@@ -14,14 +16,15 @@ def service_domains(service: Service, namespace: str, domain: str) -> tuple[str,
     for alias in service.aliases:
         names += _names(alias.hostname, namespace, domain)
     if service.headless:
-        names += [f"*.{name}" for name in names]
+        names += tuple(f"*.{name}" for name in names)
     if service.hostname.startswith("*"):
-        return tuple(names)
+        return names
     return (*names, *(_literal(address) for address in service.addresses if "/" not in address))
 
 
-def _names(hostname: str, namespace: str, domain: str) -> list[str]:
-    return [hostname, f"{hostname}.", *_short_names(hostname, namespace, domain)]
+@lru_cache(maxsize=1 << 14)
+def _names(hostname: str, namespace: str, domain: str) -> tuple[str, ...]:
+    return (hostname, f"{hostname}.", *_short_names(hostname, namespace, domain))
 
 
 def _short_names(hostname: str, namespace: str, domain: str) -> list[str]:

@@ -82,8 +82,8 @@ class Listeners:
 
     def _mesh_routes(self, read: Read, client: Client) -> list[VirtualRoutes]:
         """VirtualServices with TCP or TLS rules for sidecars, oldest first."""
-        found = read.by_index(self._base.routes_at, MESH).values()
-        seen = (one for one in found if (one.tls or one.tcp) and self._clusters.sees_routes(read, client, one))
+        found = read.by_index(self._base.l4_routes_at, MESH).values()
+        seen = (one for one in found if self._clusters.sees_routes(read, client, one))
         return sorted(seen, key=lambda one: one.age)
 
     def _cluster(self, read: Read, client: Client, *, at_port: bool) -> Callable[[Destination, int], str]:

@@ -5,9 +5,9 @@ planned on its own, shared by all proxies for which its key is the same.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lateen.api.meta import Key
 from lateen.compile.domains import service_domains
@@ -27,7 +27,7 @@ _HTTP_PORT = 80
 _BAD_GATEWAY = 502
 
 
-class HostKey(NamedTuple):
+class HostKey(Struct, frozen=True, order=True, cache_hash=True):
     """All that a virtual host's plan depends on besides the objects it names."""
 
     port: int
@@ -171,7 +171,7 @@ def _without_duplicates(keys: Iterable[HostKey], services: Mapping[str, Service]
         dropped = tuple(name for name in domains if name in taken)
         taken.update(domains)
         if len(dropped) < len(domains):
-            out.append(key._replace(dropped=dropped) if dropped else key)
+            out.append(replace(key, dropped=dropped) if dropped else key)
     return tuple(out)
 
 

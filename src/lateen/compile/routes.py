@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from lateen.api.virtualservice import HTTPRetry
 from lateen.compile.base import Base, mesh_of
-from lateen.compile.clusters import Clusters
+from lateen.compile.clusters import ClientService, Clusters
 from lateen.compile.plan_routes import HostKey, RouteHead, catch_all, plan_host, plan_table
 from lateen.compile.routenames import sniffed_route, wildcard_route
 from lateen.compile.rules import Lookup, cluster_for
@@ -42,16 +42,16 @@ class Routes:
         heads = self._heads(read, client)
         tables: dict[str, tuple[ClientHost, ...]] = {}
         for port, members in _http_ports(services).items():
-            tables[wildcard_route(port)] = self._table(port, members, heads, scope)
+            tables[wildcard_route(port)] = self._table(read, port, members, heads, scope)
         for service in services:
             for one in service.ports:
                 if one.protocol == Protocol.AUTO and (service.addresses or service.headless):
                     name = sniffed_route(service.hostname, one.number)
-                    tables[name] = self._table(one.number, [service], heads, scope, alone=True)
+                    tables[name] = self._table(read, one.number, [service], heads, scope, alone=True)
         return tables, ()
 
     def _table(
-        self, port: int, services: list[Service], heads: list[RouteHead], scope: OutboundScope, *, alone: bool = False
+        self, read: Read, port: int, services: list[Service], heads: list[RouteHead], scope: OutboundScope, *, alone: bool = False
     ) -> tuple[ClientHost, ...]:
         keys = plan_table(
             port,
@@ -62,7 +62,14 @@ class Routes:
             domain=self._base.settings.domain or "cluster.local",
             alone=alone,
         )
-        return tuple((scope.client, key) for key in keys)
+        return tuple((self._asker(read, scope.client, key), key) for key in keys)
+
+    def _asker(self, read: Read, client: Client, key: HostKey) -> Client:
+        """Whose the virtual host is: where neither VirtualService nor DestinationRule counts it is the same for all clients."""
+        if key.routes or not key.service_namespace:
+            return client
+        view = read.get(self._clusters.views, ClientService(client, ServiceKey(key.service_namespace, key.host)))
+        return client if view is None or view.rules else Client(namespace="", dns=client.dns)
 
     def _heads(self, read: Read, client: Client) -> list[RouteHead]:
         heads = read.all(self._base.route_heads).values()

@@ -101,7 +101,11 @@ class Source:
         return f"<{self.kind} {self.name}>"
 
     def _remember(self, edge: object, reader: Reader) -> None:
-        self._readers.setdefault(edge, set()).add(reader)
+        readers = self._readers.get(edge)
+        if readers is None:
+            self._readers[edge] = {reader}
+        else:
+            readers.add(reader)
 
     def _forget(self, edge: object, reader: Reader) -> None:
         readers = self._readers[edge]

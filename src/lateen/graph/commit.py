@@ -16,6 +16,7 @@ from lateen.graph.collection import Collection, GraphError, Home, Input, Join, K
 from lateen.graph.derive import K2, Many, One, R
 from lateen.graph.index import I, Index
 from lateen.graph.read import Read
+from lateen.util import collector
 
 __all__ = ["Commit", "Graph"]
 
@@ -71,7 +72,8 @@ class Graph:
         """Take over all staged changes and run every node that they concern, once."""
         self._home.check_idle("commit")
         self._home.running, self._home.runs = True, {}
-        changed = {source: keys for source in self._sources.values() if (keys := source._settle())}
+        with collector.paused():
+            changed = {source: keys for source in self._sources.values() if (keys := source._settle())}
         self._home.running = False
         self.revision += 1
         self.counters = MappingProxyType(self._home.runs)

@@ -37,6 +37,11 @@ class Node(Generic[K]):
         """Depend on these reads and on no earlier ones."""
         if edges == self.edges:
             return
+        if not self.edges:
+            for source, edge in edges:
+                source._remember(edge, self)
+            self.edges = edges
+            return
         before, after = set(self.edges), set(edges)
         for source, edge in before - after:
             source._forget(edge, self)

@@ -36,7 +36,7 @@ from lateen.runtime.clock import Clock
 from lateen.serve.http_kube.app import build_app
 from lateen.serve.http_kube.live import LiveStore
 from lateen.serve.http_kube.server import KubeServer
-from lateen.server.app import ControlPlane, Doors
+from lateen.server.app import ControlPlane, Doors, Sources
 from lateen.server.authority import AuthorityKeeper
 from lateen.server.rootca import ControlPlaneIdentity, keep_root, load_or_create_root
 from lateen.sources.kubeclient import KubeClient
@@ -116,7 +116,7 @@ class LocalMesh:
         )
         identity = ControlPlaneIdentity(signer, Identity(settings.trust_domain, settings.root_namespace, "istiod"), self._clock)
         doors = Doors(secure=f"{gateway}:{_XDS_PORT}", identity=identity, signer=signer)
-        plane = ControlPlane(self.client, settings, doors, self._clock)
+        plane = ControlPlane(Sources(self.client), settings, doors, self._clock)
         xds = Tcp(gateway, _XDS_PORT, "istiod.istio-system.svc")
         sidecars = Sidecars(
             xds=xds,

@@ -34,7 +34,7 @@ class Proxy(Struct, frozen=True, kw_only=True):
     dns_capture: bool = False
 
 
-class Client(Struct, frozen=True, kw_only=True, order=True):
+class Client(Struct, frozen=True, kw_only=True, order=True, cache_hash=True):
     """Of any proxy: what decides which services it sees and which DestinationRules count for it."""
 
     namespace: str
@@ -44,7 +44,7 @@ class Client(Struct, frozen=True, kw_only=True, order=True):
     sidecar: tuple[Key, ...] = ()  # the Sidecar that counts, if any
 
 
-class OutboundScope(Struct, frozen=True, kw_only=True, order=True):
+class OutboundScope(Struct, frozen=True, kw_only=True, order=True, cache_hash=True):
     """Of a sidecar: all that decides what it sends where."""
 
     client: Client
@@ -59,7 +59,7 @@ class ServiceInstance(Struct, frozen=True, kw_only=True, order=True):
     target_port: int
 
 
-class InboundScope(Struct, frozen=True, kw_only=True, order=True):
+class InboundScope(Struct, frozen=True, kw_only=True, order=True, cache_hash=True):
     """Of a sidecar: all that decides what it takes in."""
 
     namespace: str

@@ -6,7 +6,10 @@ Must not decide what a proxy gets.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from sys import intern
 from typing import Any, Protocol
 
 import grpc
@@ -18,7 +21,7 @@ from lateen.runtime import log, tasks
 from lateen.serve.node import NodeError, proxy_from_node
 from lateen.util.wire import join, text
 
-__all__ = ["AdsService", "Hub", "Session", "decode_request", "encode_delta", "encode_sotw", "queue", "write"]
+__all__ = ["AdsService", "Hub", "Room", "Session", "decode_request", "encode_delta", "encode_sotw", "queue", "write"]
 
 _SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 _PATIENCE = 1.0  # seconds that listeners wait for a client to ask for the endpoints of its new clusters
@@ -133,10 +136,71 @@ def queue(outbox: "asyncio.Queue[Push]", pushes: tuple[Push, ...]) -> None:
         outbox.put_nowait(push)
 
 
-async def write(outbox: "asyncio.Queue[Push]", context: Context, encode: Callable[[Push], bytes]) -> None:
+class Room:
+    """Memory for responses under way, shared by all streams; a client that is slow to read gives its part back after a while.
+
+    Why: a response exists as bytes from its encoding until the client has read it; all at once they are hundreds of megabytes.
+    """
+
+    def __init__(self, most: int = 4 << 20, patience: float = 1.0) -> None:
+        self._free = most
+        self._most = most
+        self._patience = patience
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @asynccontextmanager
+    async def share(self, size: int) -> AsyncIterator[None]:
+        """Room for `size` bytes inside, in the order of asking."""
+        size = min(size, self._most)
+        loop = asyncio.get_running_loop()
+        if self._waiting or size > self._free:
+            turn: asyncio.Future[None] = loop.create_future()
+            self._waiting.append((size, turn))
+            try:
+                await turn
+            except asyncio.CancelledError:
+                self._leave(size, turn)
+                raise
+        else:
+            self._free -= size
+        part = [size]
+        timer = loop.call_later(self._patience, self._give_back, part)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self._give_back(part)
+
+    def _leave(self, size: int, turn: "asyncio.Future[None]") -> None:
+        """Nobody waits for `turn` any more; it may have come already."""
+        if turn.done() and not turn.cancelled():
+            self._give_back([size])
+        elif (size, turn) in self._waiting:
+            self._waiting.remove((size, turn))
+            self._admit()
+
+    def _give_back(self, part: list[int]) -> None:
+        if part:
+            self._free += part.pop()
+            self._admit()
+
+    def _admit(self) -> None:
+        while self._waiting and self._waiting[0][0] <= self._free:
+            size, turn = self._waiting.popleft()
+            if not turn.done():
+                self._free -= size
+                turn.set_result(None)
+
+
+_room = Room()
+
+
+async def write(outbox: "asyncio.Queue[Push]", context: Context, encode: Callable[[Push], bytes], room: Room = _room) -> None:
     """Send what comes into the outbox, in order, until cancelled."""
     while True:
-        await context.write(encode(await outbox.get()))
+        push = await outbox.get()
+        async with room.share(sum(len(frame.entry) for frame in push.frames)):
+            await context.write(encode(push))
 
 
 def _mismatch(proxy: Proxy, trust_domain: str, auth: dict[str, list[bytes]]) -> str | None:
@@ -153,11 +217,15 @@ def decode_request(message: Message) -> Request:
     error = message.error_detail.message if message.HasField("error_detail") else None
     if isinstance(message, pb.DiscoveryRequest):
         return Request(
-            type_url=message.type_url, subscribe=tuple(message.resource_names), nonce=message.response_nonce, error=error, replace=True
+            type_url=message.type_url,
+            subscribe=tuple(map(intern, message.resource_names)),
+            nonce=message.response_nonce,
+            error=error,
+            replace=True,
         )
     return Request(
         type_url=message.type_url,
-        subscribe=tuple(message.resource_names_subscribe),
+        subscribe=tuple(map(intern, message.resource_names_subscribe)),  # thousands of names that all proxies have in common
         unsubscribe=tuple(message.resource_names_unsubscribe),
         initial=dict(message.initial_resource_versions),
         nonce=message.response_nonce,

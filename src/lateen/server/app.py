@@ -1,4 +1,4 @@
-"""The control plane: reads objects from a Kubernetes API, compiles them, serves xDS, tells refusals on the objects.
+"""The control plane: reads objects from a Kubernetes API or a folder, compiles them, serves xDS, tells refusals on the objects.
 
 Built first, started in order: nothing is served before all kinds have been read once, so that no proxy ever gets half a mesh.
 """
@@ -21,16 +21,16 @@ from lateen.serve.grpc_ads import AdsService
 from lateen.serve.grpc_ca import CertificateService
 from lateen.serve.grpc_doors import Door, ServerIdentity, open_plaintext_door, open_secure_door
 from lateen.server.distributor import Distributor
-from lateen.server.ingest import Ingest
+from lateen.server.ingest import Ingest, Sources
 from lateen.server.jwks import KeySets
 from lateen.server.quarantine import Quarantine
 from lateen.server.refusals import Refusal, RefusalWriter, refusals_by_owner
 from lateen.server.tokenreview import TokenReviewer
 from lateen.sources.jwks import JwksSource
-from lateen.sources.kubeclient import KubeClient
+from lateen.util import collector
 from lateen.xds.snapshots import Snapshots
 
-__all__ = ["ControlPlane", "Doors"]
+__all__ = ["ControlPlane", "Doors", "Sources"]
 
 _GRACE = 0.2  # seconds that open streams get to end
 
@@ -48,10 +48,10 @@ class Doors(Struct, frozen=True, kw_only=True):
 
 
 class ControlPlane:
-    """One control plane over one API."""
+    """One control plane over its sources."""
 
-    def __init__(self, client: KubeClient, settings: Settings, doors: Doors, clock: Clock) -> None:
-        self._client = client
+    def __init__(self, sources: Sources, settings: Settings, doors: Doors, clock: Clock) -> None:
+        self._client = sources.client
         self._doors = doors
         self._clock = clock
         self._trust_domain = settings.trust_domain
@@ -61,7 +61,7 @@ class ControlPlane:
         self._refusals = RefusalWriter(self._all_refusals, self._write_condition, clock)
         self._quarantine = Quarantine(self._put, self.distributor.taken.forget, self._refusals.changed, clock)
         self._ingest = Ingest(
-            client,
+            sources,
             self.world.inputs,
             self._on_mesh,
             settings.root_namespace,
@@ -75,6 +75,7 @@ class ControlPlane:
     async def start(self) -> None:
         """Read everything, then open the doors."""
         await self._ingest.start()
+        collector.keep()
         self._refusals.start()
         if self._doors.plaintext:
             self._open.append(self._serve(open_plaintext_door(self._doors.plaintext), trust_domain=None))
@@ -101,14 +102,14 @@ class ControlPlane:
         return door.serve(AdsService(self.distributor, trust_domain=trust_domain))
 
     def _with_certificates(self, door: Door) -> Door:
-        signer = self._doors.signer
-        if signer is None:
+        signer, client = self._doors.signer, self._client
+        if signer is None or client is None:  # who asks is known by a token, which only an API can judge
             return door
 
         def sign(csr_pem: bytes, identity: Identity, ttl: float) -> tuple[bytes, ...]:
             return signer.sign(csr_pem, identity, ttl, self._clock.now())
 
-        return door.serve(CertificateService(sign, self._trust_domain, TokenReviewer(self._client, self._trust_domain)))
+        return door.serve(CertificateService(sign, self._trust_domain, TokenReviewer(client, self._trust_domain)))
 
     def _on_mesh(self, mesh: MeshConfig) -> None:
         self.world.mesh.set((), mesh)
@@ -136,7 +137,7 @@ class ControlPlane:
 
     async def _write_condition(self, key: Key, condition: Mapping[str, object] | None) -> None:
         info = by_kind(key.kind)
-        if info is None:
+        if info is None or self._client is None:
             return
         obj = await self._client.get(info, key.name, key.namespace)
         status = obj.get("status")

@@ -1,11 +1,15 @@
-"""From the Kubernetes API into the graph: one reflector per kind, each object decoded and staged; a quiet moment later all is committed.
+"""From the sources into the graph: the Kubernetes API by one reflector per kind, a folder of files, MeshConfig from a file or ConfigMap.
+
+Each object is decoded and staged; a quiet moment later all is committed.
 
 An object that cannot be read keeps its last good form, as a typing error must not take a service away; one that Envoy refused is set
 aside (`server.quarantine`). Must not compile anything.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
@@ -17,10 +21,13 @@ from lateen.api.meshconfig import MeshConfig
 from lateen.api.meta import Key
 from lateen.runtime import log, tasks
 from lateen.runtime.clock import Clock
-from lateen.server.meshconfig import follow_mesh_config
+from lateen.server.combine import Combined
+from lateen.server.meshconfig import follow_mesh_config, mesh_of
+from lateen.sources.files import Folder, follow_file, follow_folder
 from lateen.sources.kubeclient import KubeClient
+from lateen.util.problem import Problem
 
-__all__ = ["Ingest", "Staging"]
+__all__ = ["Ingest", "Sources", "Staging"]
 
 _log = log.get("ingest")
 Choose = Callable[[Key, Struct | None, int], Struct | None]
@@ -33,6 +40,14 @@ class Staging(Protocol):
     def delete(self, key: Key, /) -> None: ...
 
 
+class Sources(Struct, frozen=True):
+    """Where objects come from; each may be lacking. A file `mesh_config` takes the place of the ConfigMap."""
+
+    client: KubeClient | None = None
+    folder: Path | None = None
+    mesh_config: Path | None = None
+
+
 class Ingest:
     """Follows the kinds of `inputs` and MeshConfig; `commit` is called after each batch, first when all are there.
 
@@ -41,7 +56,7 @@ class Ingest:
 
     def __init__(
         self,
-        client: KubeClient,
+        sources: Sources,
         inputs: Mapping[str, Staging],
         on_mesh: Callable[[MeshConfig], None],
         root_namespace: str,
@@ -49,43 +64,74 @@ class Ingest:
         commit: Callable[[], None],
         clock: Clock,
     ) -> None:
-        self._client = client
+        self._sources = sources
         self._choose = choose
+        self._combined = Combined(self._chosen)
         self._inputs = inputs
         self._on_mesh = on_mesh
         self._root_namespace = root_namespace
         self._commit = commit
         self._clock = clock
+        self._doubles: tuple[Problem, ...] = ()
         self._debounce = Debounce()
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._synced = {kind: asyncio.Event() for kind in (*inputs, "MeshConfig")}
+        self._synced: list[asyncio.Event] = []
 
     async def start(self) -> None:
-        """Return once every kind has been read and committed."""
-        for kind in self._inputs:
-            self._tasks.append(tasks.spawn(self._follow(info_of(kind)), name=f"reflect {kind}"))
-        self._tasks.append(tasks.spawn(self._follow_mesh(), name="reflect MeshConfig"))
-        await asyncio.gather(*(event.wait() for event in self._synced.values()))
+        """Return once every source has been read and committed."""
+        client, folder, mesh_config = self._sources.client, self._sources.folder, self._sources.mesh_config
+        if client is not None:
+            for kind in self._inputs:
+                self._follow(f"reflect {kind}", partial(self._reflect, client, info_of(kind)))
+        if folder is not None:
+            self._follow("folder", partial(follow_folder, folder, Folder(self._from_folder), changed=self._tell_doubles))
+        if mesh_config is not None:
+            self._follow("MeshConfig", partial(self._follow_mesh_file, mesh_config))
+        elif client is not None:
+            self._follow("MeshConfig", partial(follow_mesh_config, client, self._root_namespace, self._tell_mesh))
+        await asyncio.gather(*(event.wait() for event in self._synced))
+        self._tell_doubles()
         self._debounce.acted()
         self._commit()
         self._tasks.append(tasks.spawn(self._batches(), name="commits"))
 
+    def _follow(self, name: str, source: Callable[..., Coroutine[None, None, None]]) -> None:
+        synced = asyncio.Event()
+        self._synced.append(synced)
+        self._tasks.append(tasks.spawn(source(synced=synced.set), name=name))
+
     async def stop(self) -> None:
         await tasks.cancel_all(*self._tasks)
 
-    async def _follow(self, info: KindInfo) -> None:
+    async def _reflect(self, client: KubeClient, info: KindInfo, *, synced: Callable[[], None]) -> None:
         def on_event(event: str, raw: Mapping[str, object]) -> None:
             self._stage(info.kind, event, raw)
 
-        await self._client.reflect(info, on_event, on_synced=self._synced[info.kind].set)
+        await client.reflect(info, on_event, on_synced=synced)
 
-    async def _follow_mesh(self) -> None:
-        def tell(mesh: MeshConfig) -> None:
-            self._on_mesh(mesh)
-            self._mark()
+    async def _follow_mesh_file(self, path: Path, *, synced: Callable[[], None]) -> None:
+        def tell(data: bytes) -> None:
+            if (mesh := mesh_of(data, str(path))) is not None:
+                self._tell_mesh(mesh)
+            synced()
 
-        await follow_mesh_config(self._client, self._root_namespace, tell, self._synced["MeshConfig"].set)
+        await follow_file(path, tell)
+
+    def _tell_mesh(self, mesh: MeshConfig) -> None:
+        self._on_mesh(mesh)
+        self._mark()
+
+    def _from_folder(self, key: Key, obj: Struct | None, generation: int) -> None:
+        if key.kind in self._inputs:
+            self._combined.from_folder(key, obj, generation)
+
+    def _tell_doubles(self) -> None:
+        problems = self._combined.problems()
+        for problem in problems:
+            if problem not in self._doubles:
+                _log.warning("object in two sources", problem=problem.message)
+        self._doubles = problems
 
     def _stage(self, kind: str, event: str, raw: Mapping[str, object]) -> None:
         meta = raw.get("metadata")
@@ -96,7 +142,10 @@ class Ingest:
             _report(key, (problem.message for problem in problems))
         else:
             generation = names.get("generation")
-            self.put(key, self._choose(key, obj, generation if isinstance(generation, int) else 0))
+            self._combined.from_api(key, obj, generation if isinstance(generation, int) else 0)
+
+    def _chosen(self, key: Key, obj: Struct | None, generation: int) -> None:
+        self.put(key, self._choose(key, obj, generation))
 
     def put(self, key: Key, obj: Struct | None) -> None:
         """Stage a form of an object, or that there is none; it is committed with the next batch."""

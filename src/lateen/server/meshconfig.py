@@ -1,4 +1,4 @@
-"""MeshConfig from the ConfigMap `istio` of the root namespace (key `mesh`), followed live; Istio's defaults while there is none.
+"""MeshConfig, from bytes or from the ConfigMap `istio` of the root namespace (key `mesh`); Istio's defaults while there is none.
 
 A text that cannot be read keeps the last good settings, as a typing error must not change the mesh.
 """
@@ -11,13 +11,21 @@ from lateen.api.meshconfig import MeshConfig
 from lateen.runtime import log
 from lateen.sources.kubeclient import KubeClient
 
-__all__ = ["follow_mesh_config"]
+__all__ = ["follow_mesh_config", "mesh_of"]
 
 NAME = "istio"
 _log = log.get("mesh-config")
 
 
-async def follow_mesh_config(client: KubeClient, namespace: str, tell: Callable[[MeshConfig], None], synced: Callable[[], None]) -> None:
+def mesh_of(data: bytes, source: str) -> MeshConfig | None:
+    """What a text says; None where it cannot be read, which is logged."""
+    mesh, problems = decode_message(data, MeshConfig, source)
+    for problem in problems:
+        _log.warning("mesh configuration", problem=problem.message)
+    return mesh
+
+
+async def follow_mesh_config(client: KubeClient, namespace: str, tell: Callable[[MeshConfig], None], *, synced: Callable[[], None]) -> None:
     """Call `tell` at every change until cancelled; `synced` once the first look is over."""
 
     def on_event(event: str, raw: Mapping[str, object]) -> None:
@@ -26,10 +34,7 @@ async def follow_mesh_config(client: KubeClient, namespace: str, tell: Callable[
             return
         data = raw.get("data")
         text = str(data.get("mesh", "")) if isinstance(data, Mapping) else ""
-        mesh, problems = decode_message(text.encode(), MeshConfig, f"ConfigMap {namespace}/{NAME}")
-        for problem in problems:
-            _log.warning("mesh configuration", problem=problem.message)
-        if mesh is not None:
+        if (mesh := mesh_of(text.encode(), f"ConfigMap {namespace}/{NAME}")) is not None:
             tell(mesh)
 
     await client.reflect(info_of("ConfigMap"), on_event, on_synced=synced, namespace=namespace, field_selector=f"metadata.name={NAME}")

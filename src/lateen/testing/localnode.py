@@ -26,7 +26,7 @@ from lateen.local.spawner import Spawner
 from lateen.local.userns import NodeContext, run_node
 from lateen.model.mesh import Settings
 from lateen.runtime.clock import SystemClock
-from lateen.server.app import ControlPlane, Doors
+from lateen.server.app import ControlPlane, Doors, Sources
 from lateen.server.rootca import ControlPlaneIdentity, load_or_create_root
 from lateen.sources.kubeclient import KubeClient
 from lateen.testing.kubeapi import RunningApi, kube_api
@@ -82,7 +82,7 @@ def _control_plane(client: KubeClient, run: Path, gateway: str) -> tuple[Control
     signer = Signer(load_or_create_root(run / "ca", settings.trust_domain, clock))
     identity = Identity(settings.trust_domain, "istio-system", "istiod")
     doors = Doors(secure=f"{gateway}:15012", identity=ControlPlaneIdentity(signer, identity, clock))
-    plane = ControlPlane(client, settings, doors, clock)
+    plane = ControlPlane(Sources(client), settings, doors, clock)
     xds = Tcp(gateway, 15012, "istiod.istio-system.svc")
     return plane, Sidecars(xds=xds, signer=signer, watch_names=plane.distributor.watch_names, clock=clock)
 

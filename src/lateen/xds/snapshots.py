@@ -22,10 +22,10 @@ from lateen.util.problem import Problems
 from lateen.xds.cluster import build_cluster, build_passthrough
 from lateen.xds.endpoint import build_load_assignment
 from lateen.xds.listener import build_listener
-from lateen.xds.pack import pack, serialise, wrap
+from lateen.xds.pack import pack, wrap
 from lateen.xds.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
 from lateen.xds.secret import build_secret
-from lateen.xds.virtualhost import build_virtual_host, join_route_configuration
+from lateen.xds.virtualhost import host_entry, join_route_configuration
 
 __all__ = ["Snapshots"]
 
@@ -34,7 +34,7 @@ _EMPTY: Snapshot = {url: {} for url in (CLUSTER, ENDPOINTS, LISTENER, ROUTES, SE
 
 
 class HostBytes(NamedTuple):
-    """A printed virtual host."""
+    """A printed virtual host, ready to be joined."""
 
     data: bytes
     owners: tuple[Owner, ...]
@@ -159,7 +159,7 @@ def _inbound_frames(_read: Read, _scope: InboundScope, plans: tuple[ClusterPlan,
 
 
 def _host_bytes(_read: Read, _key: object, plan: VirtualHostPlan) -> tuple[HostBytes, Problems]:
-    return HostBytes(serialise(build_virtual_host(plan)), plan.owners), ()
+    return HostBytes(host_entry(plan), plan.owners), ()
 
 
 def _listener_frame(_read: Read, _key: object, plan: ListenerPlan) -> tuple[Frame, Problems]:
@@ -174,7 +174,7 @@ def _gateway_frames(_read: Read, _scope: GatewayScope, view: GatewayView) -> tup
     routes = {}
     for name, hosts in view.routes.items():
         owners = tuple(dict.fromkeys(owner for host in hosts for owner in host.owners))
-        joined = join_route_configuration(name, (serialise(build_virtual_host(host)) for host in hosts))
+        joined = join_route_configuration(name, (host_entry(host) for host in hosts))
         routes[name] = wrap(name, ROUTES, joined, owners)
     return {
         LISTENER: {plan.name: pack(plan.name, LISTENER, build_listener(plan), plan.owners) for plan in view.listeners},

@@ -10,10 +10,11 @@ from envoy.config.route.v3 import route_components_pb2 as pb
 from envoy.config.route.v3 import route_pb2
 
 from lateen.model.routeplan import VirtualHostPlan
-from lateen.util.wire import join
+from lateen.util.wire import length_delimited
+from lateen.xds.pack import serialise
 from lateen.xds.route import build_route
 
-__all__ = ["build_virtual_host", "join_route_configuration"]
+__all__ = ["build_virtual_host", "host_entry", "join_route_configuration"]
 
 _MAX_BODY = 1_048_576  # bytes of a direct response; Envoy's own limit is 4096
 _VIRTUAL_HOSTS = 2  # field number in RouteConfiguration
@@ -29,10 +30,15 @@ def build_virtual_host(plan: VirtualHostPlan) -> pb.VirtualHost:
     return host
 
 
-def join_route_configuration(name: str, hosts: Iterable[bytes]) -> bytes:
-    """The serialised route configuration `name` of the serialised virtual hosts, in order."""
+def host_entry(plan: VirtualHostPlan) -> bytes:
+    """The virtual host of `plan` as it stands in a serialised route configuration."""
+    return length_delimited(_VIRTUAL_HOSTS, serialise(build_virtual_host(plan)))
+
+
+def join_route_configuration(name: str, entries: Iterable[bytes]) -> bytes:
+    """The serialised route configuration `name` of these `host_entry`s, in order."""
     head = route_pb2.RouteConfiguration(name=name, ignore_port_in_host_matching=True)
     head.validate_clusters.value = False
     head.max_direct_response_body_size_bytes.value = _MAX_BODY
     serialised: bytes = head.SerializeToString(deterministic=True)
-    return serialised + join(_VIRTUAL_HOSTS, hosts)
+    return b"".join((serialised, *entries))

@@ -14,7 +14,7 @@ from lateen.ads.messages import CDS, EDS, LDS, RDS
 from lateen.api.kinds import by_kind
 from lateen.model.mesh import Settings
 from lateen.runtime.clock import SystemClock
-from lateen.server.app import ControlPlane, Doors
+from lateen.server.app import ControlPlane, Doors, Sources
 from lateen.testing.kubeapi import RunningApi, kube_api
 
 SERVICE: Any = by_kind("Service")
@@ -59,7 +59,7 @@ def run(folder: Path, check: Check) -> None:
         async with kube_api(folder) as api:
             await api.client.create(SERVICE, service("web"))
             port = _free_port()
-            plane = ControlPlane(api.client, Settings(), Doors(plaintext=f"127.0.0.1:{port}"), SystemClock())
+            plane = ControlPlane(Sources(api.client), Settings(), Doors(plaintext=f"127.0.0.1:{port}"), SystemClock())
             await plane.start()
             async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
                 await check(api, XdsClient(channel, "sidecar~10.0.0.9~client-0.default~default.svc.cluster.local"))

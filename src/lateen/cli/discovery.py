@@ -1,0 +1,77 @@
+"""`lateen discovery`: the control plane alone, with istiod's flags and ports."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import click
+import uvloop
+
+from lateen.ca.signer import RootError, Signer
+from lateen.ca.spiffe import Identity
+from lateen.cli.access import fail, kubeconfig_option
+from lateen.local.paths import LockError, locate_here
+from lateen.model.mesh import Settings
+from lateen.runtime import log
+from lateen.runtime.clock import SystemClock
+from lateen.runtime.limits import allow_open_files
+from lateen.server.app import ControlPlane, Doors, Sources
+from lateen.server.rootca import ControlPlaneIdentity, load_or_create_root
+from lateen.sources.kubeconfig import KubeconfigError, connect
+
+__all__ = ["discovery"]
+
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--config-dir", "--configDir", "folder", type=_FOLDER, help="Folder of YAML files, watched.")
+@kubeconfig_option
+@click.option("--meshConfig", "mesh_config", type=_FILE, help="File of MeshConfig, watched (default: the ConfigMap istio).")
+@click.option("--grpcAddr", "plaintext", default="127.0.0.1:15010", show_default=True, help='Plaintext xDS; "" for none.')
+@click.option("--secureGRPCAddr", "secure", default=":15012", show_default=True, help='xDS with mutual TLS; "" for none.')
+@click.option("--data-dir", help="Where the mesh's root certificate is kept.")
+@click.option("--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning", "error"]))
+def discovery(
+    folder: Path | None,
+    kubeconfig: Path | None,
+    mesh_config: Path | None,
+    plaintext: str,
+    secure: str,
+    data_dir: str | None,
+    log_level: str,
+) -> None:
+    """Serve xDS for the objects of a folder, of a Kubernetes API, or of both."""
+    if folder is None and kubeconfig is None:
+        raise click.UsageError("Name where objects come from: --config-dir DIR, --kubeconfig FILE, or both")
+    log.configure(log_level)
+    allow_open_files()
+    settings, clock = Settings(), SystemClock()
+    try:
+        signer = Signer(load_or_create_root(locate_here(data_dir).data / "ca", settings.trust_domain, clock)) if secure else None
+        identity = (
+            ControlPlaneIdentity(signer, Identity(settings.trust_domain, settings.root_namespace, "istiod"), clock) if signer else None
+        )
+        client = connect([kubeconfig]) if kubeconfig is not None else None
+        doors = Doors(plaintext=_address(plaintext), secure=_address(secure), identity=identity, signer=signer)
+        plane = ControlPlane(Sources(client, folder, mesh_config), settings, doors, clock)
+        uvloop.run(_serve(plane))
+    except (KubeconfigError, LockError, RootError, OSError) as error:
+        fail(f"lateen: {error}")
+
+
+def _address(given: str) -> str:
+    return f"[::]{given}" if given.startswith(":") else given
+
+
+async def _serve(plane: ControlPlane) -> None:
+    end = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, end.set)
+    try:
+        await plane.start()
+        log.get("discovery").info("serving")
+        await end.wait()
+    finally:
+        await plane.stop()
