@@ -1,0 +1,74 @@
+"""A workload with a good certificate of its own that claims to be another at the control plane's doors: refused."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+from envoy.config.core.v3 import base_pb2
+from envoy.service.discovery.v3 import discovery_pb2 as pb
+from google.protobuf import json_format
+
+from lateen.ca.csr import new_request
+from lateen.ca.signer import SelfSignedRoot, Signer
+from lateen.ca.spiffe import Identity
+from lateen.runtime.clock import SystemClock
+from lateen.serve.grpc_ads import AdsService
+from lateen.serve.grpc_doors import open_secure_door
+from lateen.server.rootca import ControlPlaneIdentity
+from lateen.testing.mesh import free_port
+
+CLOCK = SystemClock()
+SIGNER = Signer(SelfSignedRoot.create("cluster.local", CLOCK.now()))
+SLEEP = Identity("cluster.local", "default", "sleep")
+
+
+class Hub:
+    """Lets nobody further: whom it is asked to connect was admitted."""
+
+    def connect(self, *_: object, **__: object) -> Any:
+        raise LookupError("admitted")
+
+
+def node(namespace: str, account: str) -> base_pb2.Node:
+    """A sidecar's node of that namespace and service account."""
+    metadata = {"NAMESPACE": namespace, "SERVICE_ACCOUNT": account, "INSTANCE_IPS": "10.0.0.1", "NAME": "app"}
+    raw = {"id": f"sidecar~10.0.0.1~app.{namespace}~{namespace}.svc.cluster.local", "metadata": metadata}
+    return json_format.ParseDict(raw, base_pb2.Node())
+
+
+async def _answer(claimed: base_pb2.Node) -> grpc.StatusCode:
+    address = f"localhost:{free_port()}"
+    door = open_secure_door(address, ControlPlaneIdentity(SIGNER, Identity("cluster.local", "istio-system", "istiod"), CLOCK))
+    await door.serve(AdsService(Hub(), trust_domain="cluster.local")).start()
+    key, request = new_request(SLEEP)
+    chain = SIGNER.sign(request, SLEEP, 0, CLOCK.now())[0]
+
+    async def requests() -> AsyncIterator[pb.DeltaDiscoveryRequest]:
+        yield pb.DeltaDiscoveryRequest(node=claimed, type_url="type.googleapis.com/envoy.config.cluster.v3.Cluster")
+
+    async with grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(SIGNER.roots_pem, key.reveal(), chain)) as channel:
+        call = channel.stream_stream(
+            "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources",
+            pb.DeltaDiscoveryRequest.SerializeToString,
+            pb.DeltaDiscoveryResponse.FromString,
+        )(requests(), timeout=10)
+        try:
+            await call.read()
+            code: grpc.StatusCode = await call.code()
+        except grpc.aio.AioRpcError as error:
+            code = error.code()
+    await door.stop(0)
+    return code
+
+
+@pytest.mark.parametrize(("namespace", "account"), [("default", "admin"), ("istio-system", "sleep"), ("other", "sleep"), ("default", "")])
+def test_a_stream_that_claims_anothers_node_is_refused(namespace: str, account: str) -> None:
+    """The certificate of default/sleep opens a stream for no other namespace and no other service account."""
+    assert asyncio.run(_answer(node(namespace, account))) == grpc.StatusCode.PERMISSION_DENIED
+
+
+def test_a_stream_of_ones_own_node_is_admitted() -> None:
+    """The same certificate gets as far as the hub with its own node."""
+    assert asyncio.run(_answer(node("default", "sleep"))) == grpc.StatusCode.UNKNOWN
