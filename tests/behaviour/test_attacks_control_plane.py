@@ -13,11 +13,13 @@ from google.protobuf import json_format
 from lateen.ca.csr import new_request
 from lateen.ca.signer import SelfSignedRoot, Signer
 from lateen.ca.spiffe import Identity
+from lateen.model.scope import Proxy
 from lateen.runtime.clock import SystemClock
 from lateen.serve.grpc_ads import AdsService
 from lateen.serve.grpc_doors import open_secure_door
 from lateen.server.rootca import ControlPlaneIdentity
 from lateen.testing.mesh import free_port
+from lateen.testing.world import MemoryWorld
 
 CLOCK = SystemClock()
 SIGNER = Signer(SelfSignedRoot.create("cluster.local", CLOCK.now()))
@@ -72,3 +74,33 @@ def test_a_stream_that_claims_anothers_node_is_refused(namespace: str, account: 
 def test_a_stream_of_ones_own_node_is_admitted() -> None:
     """The same certificate gets as far as the hub with its own node."""
     assert asyncio.run(_answer(node("default", "sleep"))) == grpc.StatusCode.UNKNOWN
+
+
+GATEWAYS = """
+apiVersion: v1
+kind: Secret
+metadata: {name: cert, namespace: bank}
+type: kubernetes.io/tls
+data: {tls.crt: Y2hhaW4=, tls.key: a2V5}
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: thief, namespace: thief}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+    - {port: {number: 443, name: https, protocol: HTTPS}, hosts: ["*"], tls: {mode: SIMPLE, credentialName: cert}}
+    - {port: {number: 444, name: https-2, protocol: HTTPS}, hosts: ["*"], tls: {mode: SIMPLE, credentialName: "kubernetes://bank/cert"}}
+    - {port: {number: 445, name: https-3, protocol: HTTPS}, hosts: ["*"], tls: {mode: SIMPLE, credentialName: "bank/cert"}}
+    - {port: {number: 446, name: https-4, protocol: HTTPS}, hosts: ["*"], tls: {mode: SIMPLE, credentialName: "../bank/cert"}}
+"""
+
+
+@pytest.mark.parametrize(("namespace", "secrets"), [("thief", set()), ("bank", {"kubernetes://cert"})])
+def test_a_gateway_gets_secrets_of_its_own_namespace_only(namespace: str, secrets: set[str]) -> None:
+    """However the name is written, another namespace's secret is not in what a gateway can ask for; its own is."""
+    world = MemoryWorld()
+    world.load(GATEWAYS)
+    labels = (("istio", "ingressgateway"),)
+    gateway = Proxy(id="gateway", kind="router", namespace=namespace, name="gateway", addresses=("10.0.0.1",), labels=labels)
+    assert world.messages(gateway).get("secrets", {}).keys() == secrets
