@@ -16,6 +16,8 @@ from pathlib import Path
 
 import scenario  # type: ignore[import-not-found]  # the script beside this one
 
+from lateen.testing.waiting import wait_until
+
 CHANGES = 5
 
 
@@ -42,6 +44,7 @@ def measure(generator: Path, folder: Path, *, proxies: int, sotw: bool) -> str:
     options = ["-addr", address, "-n", str(proxies), "-pid", str(process.pid), "-wait", "120s", *(["-sotw"] if sotw else [])]
     options += ["-change", change, "-changes", str(CHANGES), "-want", "rds", "-contains", "mark-%d"]
     try:
+        wait_until(lambda: "serving" in (folder / "log").read_text(), seconds=60, what="the control plane serves")
         return subprocess.run([generator, *options], capture_output=True, text=True, check=True, timeout=400).stdout
     finally:
         process.send_signal(signal.SIGTERM)
