@@ -146,3 +146,11 @@ def test_a_wrong_file_is_told_by_line_and_changes_nothing(mesh: Mesh, tmp_path: 
     assert mesh.objects("virtualservices") == before
     assert mesh.call("/productpage").status == 200
     mesh.run("delete", "configmap", "beside-the-bad")
+
+
+def test_waiting_for_what_is_refused_ends_with_the_reason(mesh: Mesh) -> None:
+    """`lateen wait` does not wait for what Envoy refuses: it ends with 1 and Envoy's words."""
+    with mesh.applied(REFUSED):
+        ran = mesh.run("wait", "-f", "-", text=REFUSED)
+        assert ran.code == 1
+        assert ENVOYS_WORDS in ran.err

@@ -37,6 +37,10 @@ class Fleet:
         del self._streams[proxy.id]
         return True
 
+    def streams(self) -> tuple[Stream, ...]:
+        """The newest stream of every proxy."""
+        return tuple(stream for _, stream in self._streams.values())
+
     def status(self) -> tuple[ProxyStatus, ...]:
         """All connected proxies, sorted by id."""
         return tuple(_status(*self._streams[proxy_id]) for proxy_id in sorted(self._streams))

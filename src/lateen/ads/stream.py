@@ -6,12 +6,14 @@ its endpoints again without asking, so they are sent again. Of a refused push no
 sent again with the next change. Delta and state-of-the-world clients run on the same code. Must not do I/O or wait.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 
 from lateen.ads.messages import CDS, EDS, LDS, ORDER, RDS, Nack, Push, Request
 from lateen.ads.nack import Taken, blame
 from lateen.ads.subscription import Subscription
-from lateen.model.frame import Snapshot
+from lateen.model.frame import Frame, Snapshot
 
 __all__ = ["Stream"]
 
@@ -85,6 +87,27 @@ class Stream:
         """Whether the client has answered everything it asked for of this type."""
         subscription = self._subscriptions.get(type_url)
         return subscription is not None and not subscription.outstanding(self._snapshot.get(type_url, {}))
+
+    def desired(self, type_url: str) -> Mapping[str, Frame]:
+        """The proxy's complete set of a type, whatever the client asked for."""
+        return self._snapshot.get(type_url, {})
+
+    def asks(self, type_url: str, name: str) -> bool:
+        """Whether the client wants this resource."""
+        subscription = self._subscriptions.get(type_url)
+        return subscription is not None and (subscription.wildcard or name in subscription.names)
+
+    def lacks(self, type_url: str, name: str) -> bool:
+        """Whether the client has not yet answered that it holds the newest form of a resource, or has refused it."""
+        subscription = self._subscriptions[type_url]
+        nack = self.nacks.get(type_url)
+        if nack is not None and any(frame.name == name for frame in nack.frames):
+            return True
+        return subscription.lacks(name, self.desired(type_url).get(name))
+
+    def behind(self, type_url: str) -> bool:
+        """Whether the client lacks anything that it asked for of this type, or has refused something."""
+        return type_url in self.nacks or self._subscriptions[type_url].outstanding(self.desired(type_url))
 
     @property
     def types(self) -> tuple[str, ...]:

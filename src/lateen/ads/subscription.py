@@ -122,6 +122,12 @@ class Subscription:
         wanted = self.wanted(desired)
         return wanted is not self.sent and any(self._differs(name, frame) for name, frame in wanted.items())
 
+    def lacks(self, name: str, desired: Frame | None) -> bool:
+        """Whether the client has not answered for this form of a resource."""
+        if self.in_flight is not None and any(frame.name == name for frame in self.in_flight.frames):
+            return True
+        return desired is not None and self._differs(name, desired)
+
     def trailing(self, desired: Mapping[str, Frame]) -> bool:
         """Like `outstanding`, but what the client still has to give up counts too."""
         wanted = self.wanted(desired)

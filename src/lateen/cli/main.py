@@ -35,6 +35,7 @@ COMMANDS = {
     "analyze": Entry("analyze", "analyze_command", "Say what is wrong between objects: of files, or of the running mesh."),
     "delete": Entry("delete", "delete", "Delete the objects of files, or by kind and name."),
     "get": Entry("get", "get", "Show objects."),
+    "wait": Entry("wait", "wait", "Wait until objects are in force on every proxy concerned."),
     "logs": Entry("logs", "logs", "Show what a container printed."),
     "exec": Entry("execute", "execute", "Run a command in a container."),
     "authz": Entry("authz", "authz", "Who may call a pod, and why a call was refused."),

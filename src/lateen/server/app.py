@@ -3,14 +3,16 @@
 Built first, started in order: nothing is served before all kinds have been read once, so that no proxy ever gets half a mesh.
 """
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from msgspec import Struct
 
 from lateen.ads.fleet import ProxyStatus
+from lateen.ads.progress import Progress, progress
 from lateen.api.kinds import by_kind
 from lateen.api.meshconfig import MeshConfig
-from lateen.api.meta import Key
+from lateen.api.meta import IstioStatus, Key
 from lateen.ca.signer import Signer
 from lateen.ca.spiffe import Identity
 from lateen.compile.world import build_world
@@ -24,10 +26,12 @@ from lateen.server.distributor import Distributor
 from lateen.server.ingest import Ingest, Sources
 from lateen.server.jwks import KeySets
 from lateen.server.quarantine import Quarantine
-from lateen.server.refusals import Refusal, RefusalWriter, refusals_by_owner
+from lateen.server.refusals import REJECTED, Refusal, RefusalWriter, refusals_by_owner
+from lateen.server.rollout import Rollout, programmed_before
 from lateen.server.tokenreview import TokenReviewer
 from lateen.sources.jwks import JwksSource
 from lateen.util import collector
+from lateen.util.problem import Problem
 from lateen.xds.snapshots import Snapshots
 
 __all__ = ["ControlPlane", "Doors", "Sources"]
@@ -58,14 +62,16 @@ class ControlPlane:
         self.graph = Graph()
         self.world = build_world(self.graph, settings)
         self.distributor = Distributor(self.graph, self.world, Snapshots(self.graph, self.world), self._refusals_changed)
-        self._refusals = RefusalWriter(self._all_refusals, self._write_condition, clock)
+        self._status_lock = asyncio.Lock()  # conditions are read and written back: two writers must not do so at once
+        self._refusals = RefusalWriter(self._all_refusals, self._write_refusal, clock)
+        self._rollout = Rollout(self._progress, self._problems, self._write_conditions, clock)
         self._quarantine = Quarantine(self._put, self.distributor.taken.forget, self._refusals.changed, clock)
         self._ingest = Ingest(
             sources,
             self.world.inputs,
             self._on_mesh,
             settings.root_namespace,
-            self._quarantine.choose,
+            self._choose,
             self._commit,
             clock,
         )
@@ -77,6 +83,7 @@ class ControlPlane:
         await self._ingest.start()
         collector.keep()
         self._refusals.start()
+        self._rollout.start()
         if self._doors.plaintext:
             self._open.append(self._serve(open_plaintext_door(self._doors.plaintext), trust_domain=None))
         if self._doors.secure and self._doors.identity is not None:
@@ -90,6 +97,7 @@ class ControlPlane:
         for door in self._open:
             await door.stop(_GRACE)
         await self._keys.stop()
+        await self._rollout.stop()
         await self._refusals.stop()
         await self._quarantine.stop()
         await self._ingest.stop()
@@ -117,6 +125,7 @@ class ControlPlane:
     def _commit(self) -> None:
         self.distributor.commit()
         self._keys.want(self.world.base.jwks_addresses.get(()) or ())
+        self._rollout.committed()
 
     def _keep_keys(self, address: str, keys: str | None) -> None:
         if keys is None:
@@ -135,13 +144,36 @@ class ControlPlane:
     def _all_refusals(self) -> Mapping[Key, Refusal]:
         return {**refusals_by_owner(self.distributor.nacks()), **self._quarantine.refused}
 
-    async def _write_condition(self, key: Key, condition: Mapping[str, object] | None) -> None:
+    def _choose(self, key: Key, obj: Struct | None, generation: int) -> Struct | None:
+        info = by_kind(key.kind)
+        if obj is None:
+            self._rollout.gone(key)
+        elif info is not None and info.is_istio and generation:
+            status = getattr(obj, "status", None)
+            done = isinstance(status, IstioStatus) and programmed_before(status.conditions, generation)
+            self._rollout.staged(key, generation, done=done)
+        return self._quarantine.choose(key, obj, generation)
+
+    def _progress(self, wanted: Mapping[Key, int]) -> Mapping[Key, Progress]:
+        return progress(self.distributor.fleet.streams(), wanted)
+
+    def _problems(self) -> Iterable[Problem]:
+        return (problem for problems in self.graph.problems().values() for problem in problems)
+
+    async def _write_refusal(self, key: Key, condition: dict[str, object] | None) -> None:
+        await self._replace(key, {REJECTED}, () if condition is None else (condition,))
+
+    async def _write_conditions(self, key: Key, conditions: tuple[dict[str, object], ...]) -> None:
+        await self._replace(key, {str(each["type"]) for each in conditions}, conditions)
+
+    async def _replace(self, key: Key, types: Collection[str], conditions: tuple[dict[str, object], ...]) -> None:
+        """Put these conditions in the place of those of these types."""
         info = by_kind(key.kind)
         if info is None or self._client is None:
             return
-        obj = await self._client.get(info, key.name, key.namespace)
-        status = obj.get("status")
-        present = status.get("conditions", []) if isinstance(status, Mapping) else []
-        others = [one for one in present if isinstance(one, Mapping) and one.get("type") != "Rejected"]
-        conditions = others if condition is None else [*others, condition]
-        await self._client.patch_status(info, key.name, {"conditions": conditions}, key.namespace)
+        async with self._status_lock:
+            obj = await self._client.get(info, key.name, key.namespace)
+            status = obj.get("status")
+            present = status.get("conditions", []) if isinstance(status, Mapping) else []
+            others = [one for one in present if isinstance(one, Mapping) and one.get("type") not in types]
+            await self._client.patch_status(info, key.name, {"conditions": [*others, *conditions]}, key.namespace)

@@ -17,8 +17,9 @@ from lateen.runtime import log, tasks
 from lateen.runtime.clock import Clock
 from lateen.util.times import rfc3339
 
-__all__ = ["Refusal", "RefusalWriter", "refusals_by_owner"]
+__all__ = ["REJECTED", "Refusal", "RefusalWriter", "refusals_by_owner"]
 
+REJECTED = "Rejected"
 _INTERVAL = 1.0
 _SHOWN_PROXIES = 3
 _log = log.get("status")
@@ -104,7 +105,7 @@ def _condition(refusal: Refusal, now: float) -> dict[str, object]:
     more = len(refusal.proxies) - _SHOWN_PROXIES
     proxies = f"{shown} and {more} more" if more > 0 else shown
     return {
-        "type": "Rejected",
+        "type": REJECTED,
         "status": "True",
         "reason": "RefusedByEnvoy",
         "message": f"{refusal.message} (said by {proxies}; the last form that worked stays in use)",

@@ -31,6 +31,7 @@ class XdsClient:
             request_serializer=pb.DeltaDiscoveryRequest.SerializeToString,
             response_deserializer=pb.DeltaDiscoveryResponse.FromString,
         )
+        self.channel = channel
         self._stream: Any = call()
         self._node = base_pb2.Node(id=node_id)
         self._node.metadata["NAMESPACE"] = "default"
@@ -39,14 +40,19 @@ class XdsClient:
     async def ask(self, type_url: str, *names: str) -> None:
         await self._stream.write(pb.DeltaDiscoveryRequest(node=self._node, type_url=type_url, resource_names_subscribe=names))
 
-    async def next(self, *, refuse: str = "") -> tuple[str, dict[str, bytes]]:
-        """The next response: its type, resources by name; answered at once."""
+    async def next(self, *, refuse: str = "", answer: bool = True) -> tuple[str, dict[str, bytes]]:
+        """The next response: its type, resources by name; answered at once, or by `answer`."""
         response = await asyncio.wait_for(self._stream.read(), 10)
-        answer = pb.DeltaDiscoveryRequest(type_url=response.type_url, response_nonce=response.nonce)
+        self._answer = pb.DeltaDiscoveryRequest(type_url=response.type_url, response_nonce=response.nonce)
         if refuse:
-            answer.error_detail.message = refuse
-        await self._stream.write(answer)
+            self._answer.error_detail.message = refuse
+        if answer:
+            await self.answer()
         return response.type_url, {one.name: one.resource.value for one in response.resources}
+
+    async def answer(self) -> None:
+        """Answer the last response."""
+        await self._stream.write(self._answer)
 
 
 Check = Callable[[RunningApi, XdsClient], Coroutine[Any, Any, None]]
@@ -154,6 +160,31 @@ def test_a_refused_object_gives_way_to_its_last_good_form(tmp_path: Path) -> Non
     run(tmp_path, check)
 
 
+def test_programmed_counts_the_proxies_that_have_answered(tmp_path: Path) -> None:
+    """1 of 2 while one has not answered, 2 of 2 then; a problem of the object is told beside it; the next generation starts anew."""
+
+    async def check(api: RunningApi, client: XdsClient) -> None:
+        slow = XdsClient(client.channel, "sidecar~10.0.0.8~client-1.default~default.svc.cluster.local")
+        await settle(client)
+        await settle(slow)
+        await api.client.create(VS, route_to("web", "v1"))
+        await client.next()
+        await slow.next(answer=False)
+        one = await until(_conditions(api, "Programmed"), lambda found: bool(found) and found[0]["message"].startswith("1 of 2 "))
+        assert one[0]["status"] == "False"
+        await slow.answer()
+        done = await until(_conditions(api, "Programmed"), lambda found: found[0]["status"] == "True")
+        assert (done[0]["message"], done[0]["observedGeneration"]) == ("2 of 2 proxies hold generation 1", 1)
+        await api.client.patch(VS, "web", route_to("web", "v2"), "default")
+        await client.next()
+        await slow.next(refuse="no such thing")
+        assert await until(_conditions(api, "Rejected"), bool)
+        again = await until(_conditions(api, "Programmed"), lambda found: found[0]["observedGeneration"] == 2)
+        assert again[0]["status"] == "False"
+
+    run(tmp_path, check)
+
+
 async def until(states: AsyncIterator[list[dict[str, Any]]], done: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
     """The first state that is `done`."""
 
@@ -166,7 +197,11 @@ async def until(states: AsyncIterator[list[dict[str, Any]]], done: Callable[[lis
     return await asyncio.wait_for(wait(), 15)
 
 
-async def _rejections(api: RunningApi) -> AsyncIterator[list[dict[str, Any]]]:
+def _rejections(api: RunningApi) -> AsyncIterator[list[dict[str, Any]]]:
+    return _conditions(api, "Rejected")
+
+
+async def _conditions(api: RunningApi, kind: str) -> AsyncIterator[list[dict[str, Any]]]:
     async for event in api.client.watch(VS, namespace="default"):
         status: Any = event.object.get("status") or {}
-        yield [one for one in status.get("conditions", []) if one["type"] == "Rejected"]
+        yield [one for one in status.get("conditions", []) if one["type"] == kind]
