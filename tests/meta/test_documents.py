@@ -82,17 +82,6 @@ def _anchors(document: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
 
 
-def test_features_are_proved_by_tests_that_exist(root: Path, test_functions: dict[str, object]) -> None:
-    """Each row of docs/features.md names a test, and the test is there."""
-    lines = (root / "docs" / "features.md").read_text().splitlines()
-    rows = [line for line in lines if line.startswith("|") and not line.startswith(("| capability |", "|---"))]
-    named = [(row, re.findall(r"`(tests/[^`]+)`", row)) for row in rows]
-    assert named
-    assert [row for row, tests in named if not tests] == []
-    gone = [test for _, tests in named for test in tests if test not in test_functions and ("::" in test or not (root / test).is_file())]
-    assert gone == []
-
-
 def test_decisions_are_numbered_without_gaps(root: Path) -> None:
     """docs/decisions holds 001, 002, ... once each, and its README."""
     names = sorted(path.name for path in (root / "docs" / "decisions").iterdir() if path.name != "README.md")

@@ -57,7 +57,9 @@ class RouteHead(Struct, frozen=True, kw_only=True):
 def head_of(routes: VirtualRoutes) -> RouteHead:
     """The head of `routes`."""
     blocks = [match for rule in routes.http for match in rule.match]
-    selectors = {tuple(sorted(match.source_labels.items())) for match in blocks if match.source_labels}
+    labels = [match.source_labels for match in blocks]
+    labels += [match.source_labels for rule in routes.tls for match in rule.match]
+    labels += [match.source_labels for rule in routes.tcp for match in rule.match]
     gateways = {name for match in blocks for name in match.gateways}
     return RouteHead(
         key=routes.key,
@@ -66,7 +68,7 @@ def head_of(routes: VirtualRoutes) -> RouteHead:
         export_to=routes.export_to,
         mesh=MESH in routes.gateways or MESH in gateways,
         http=bool(routes.http),
-        selectors=tuple(sorted(selectors)),
+        selectors=tuple(sorted({tuple(sorted(each.items())) for each in labels if each})),
         by_namespace=any(match.source_namespace for match in blocks),
         always=any(not rule.match for rule in routes.http),
     )

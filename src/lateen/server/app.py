@@ -148,7 +148,7 @@ class ControlPlane:
         info = by_kind(key.kind)
         if obj is None:
             self._rollout.gone(key)
-        elif info is not None and info.is_istio and generation:
+        elif info is not None and info.is_istio and generation and self._client is not None:
             status = getattr(obj, "status", None)
             done = isinstance(status, IstioStatus) and programmed_before(status.conditions, generation)
             self._rollout.staged(key, generation, done=done)
@@ -158,7 +158,9 @@ class ControlPlane:
         return progress(self.distributor.fleet.streams(), wanted)
 
     def _problems(self) -> Iterable[Problem]:
-        return (problem for problems in self.graph.problems().values() for problem in problems)
+        yield from self._ingest.problems()
+        for problems in self.graph.problems().values():
+            yield from problems
 
     async def _write_refusal(self, key: Key, condition: dict[str, object] | None) -> None:
         await self._replace(key, {REJECTED}, () if condition is None else (condition,))
@@ -175,5 +177,14 @@ class ControlPlane:
             obj = await self._client.get(info, key.name, key.namespace)
             status = obj.get("status")
             present = status.get("conditions", []) if isinstance(status, Mapping) else []
-            others = [one for one in present if isinstance(one, Mapping) and one.get("type") not in types]
-            await self._client.patch_status(info, key.name, {"conditions": [*others, *conditions]}, key.namespace)
+            before = {str(one.get("type")): one for one in present if isinstance(one, Mapping)}
+            wanted = [*(one for name, one in before.items() if name not in types), *(_since(one, before) for one in conditions)]
+            if wanted != present:
+                await self._client.patch_status(info, key.name, {"conditions": wanted}, key.namespace)
+
+
+def _since(condition: Mapping[str, object], before: Mapping[str, Mapping[str, object]]) -> Mapping[str, object]:
+    """The condition, with the time of its last transition: now, unless its status is as it was."""
+    known = before.get(str(condition["type"]), {})
+    same = known.get("status") == condition["status"] and "lastTransitionTime" in known
+    return {**condition, "lastTransitionTime": known["lastTransitionTime"]} if same else condition

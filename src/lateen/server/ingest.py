@@ -85,15 +85,13 @@ class Ingest:
             for kind in self._inputs:
                 self._follow(f"reflect {kind}", partial(self._reflect, client, info_of(kind)))
         if folder is not None:
-            self._follow("folder", partial(follow_folder, folder, Folder(self._from_folder), changed=self._tell_doubles))
+            self._follow("folder", partial(follow_folder, folder, Folder(self._from_folder), changed=self._mark))
         if mesh_config is not None:
             self._follow("MeshConfig", partial(self._follow_mesh_file, mesh_config))
         elif client is not None:
             self._follow("MeshConfig", partial(follow_mesh_config, client, self._root_namespace, self._tell_mesh))
         await asyncio.gather(*(event.wait() for event in self._synced))
-        self._tell_doubles()
-        self._debounce.acted()
-        self._commit()
+        self._act()
         self._tasks.append(tasks.spawn(self._batches(), name="commits"))
 
     def _follow(self, name: str, source: Callable[..., Coroutine[None, None, None]]) -> None:
@@ -125,6 +123,10 @@ class Ingest:
     def _from_folder(self, key: Key, obj: Struct | None, generation: int) -> None:
         if key.kind in self._inputs:
             self._combined.from_folder(key, obj, generation)
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Objects that are in two sources."""
+        return self._doubles
 
     def _tell_doubles(self) -> None:
         problems = self._combined.problems()
@@ -165,8 +167,12 @@ class Ingest:
             self._changed.clear()
             while (due := self._debounce.due()) is not None and due > self._clock.monotonic():
                 await self._clock.sleep(due - self._clock.monotonic())
-            self._debounce.acted()
-            self._commit()
+            self._act()
+
+    def _act(self) -> None:
+        self._debounce.acted()
+        self._tell_doubles()
+        self._commit()
 
 
 def _report(key: Key, messages: Iterable[str]) -> None:

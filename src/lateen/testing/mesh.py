@@ -20,13 +20,21 @@ from typing import Any, NamedTuple, TypeVar
 from lateen.runtime.clock import SystemClock
 from lateen.testing.waiting import wait_until
 
-__all__ = ["ACTS_WITHIN", "GATEWAY", "Mesh", "Ran", "Reply", "free_port", "obstacles"]
+__all__ = ["ACTS_WITHIN", "GATEWAY", "Ask", "Mesh", "Ran", "Reply", "free_port", "obstacles"]
 
 GATEWAY = "istio-ingressgateway.istio-system"
 ACTS_WITHIN = 1.0  # seconds in which a change acts on new requests, counted from the end of `apply`
 _UP_SECONDS, _COMMAND_SECONDS, _CALL_SECONDS = 120.0, 30.0, 20.0
 T = TypeVar("T")
 Object = dict[str, Any]  # as the API gives it
+
+
+class Ask(NamedTuple):
+    """A request; `headers` are "name:value"."""
+
+    url: str
+    method: str = "GET"
+    headers: tuple[str, ...] = ()
 
 
 class Reply(NamedTuple):
@@ -207,9 +215,12 @@ class Mesh:
         self, pod: str, url: str, *, namespace: str = "default", times: int = 1, method: str = "GET", headers: Sequence[str] = ()
     ) -> list[Reply]:
         """Requests from inside a pod, one after the other, each on a connection of its own; `headers` are "name:value"."""
-        fields = [f"--header={field}" for field in headers]
-        client = (sys.executable, "-P", "-m", "lateen.testing.podcall", url, f"--times={times}", f"--method={method}")
-        said = self.exec(pod, *client, *fields, namespace=namespace)
+        return self.calls_from(pod, [Ask(url, method, tuple(headers))] * times, namespace=namespace)
+
+    def calls_from(self, pod: str, asks: Sequence[Ask], *, namespace: str = "default") -> list[Reply]:
+        """These requests from inside a pod, one after the other, each on a connection of its own."""
+        requests = [(ask.url, ask.method, [field.split(":", 1) for field in ask.headers]) for ask in asks]
+        said = self.exec(pod, sys.executable, "-P", "-m", "lateen.testing.podcall", json.dumps(requests), namespace=namespace)
         return [Reply(**answer) for answer in json.loads(said)]
 
     def exec(self, pod: str, *command: str, namespace: str = "default") -> str:
