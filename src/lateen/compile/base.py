@@ -18,6 +18,7 @@ from lateen.api.sidecar import Sidecar
 from lateen.api.virtualservice import VirtualService
 from lateen.compile.authn import selector_of
 from lateen.compile.destinationrules import head_of_rule
+from lateen.compile.locality import labels_asked
 from lateen.compile.plan_routes import RouteHead, head_of
 from lateen.compile.registry import Registry, mesh_of
 from lateen.compile.requestauthn import jwks_address
@@ -28,6 +29,7 @@ from lateen.model.destination import RuleHead
 from lateen.model.mesh import Settings
 from lateen.model.route import VirtualRoutes
 from lateen.model.scope import Proxy, Selector
+from lateen.model.service import ServiceKey
 from lateen.model.sidecar import SidecarHead, SidecarPlan
 from lateen.util.problem import Problems
 
@@ -120,6 +122,10 @@ class Base:
         self.rules_named: Index[str, Key, RuleHead] = graph.index(
             "destination rules by host", self.rule_heads, lambda _key, head: (head.host,)
         )
+        self._distributions: Collection[ServiceKey, str] = graph.one(
+            "traffic distributions", self.services, lambda _read, _key, service: (service.traffic_distribution or None, ())
+        )
+        self.labels_near: Collection[tuple[()], tuple[str, ...]] = graph.singleton("labels that are preferred", self._labels_near)
         self.selectors: Collection[tuple[()], SelectorsInUse] = graph.singleton("selectors in use", self._selectors)
 
     def _routes(self, read: Read, _key: Key, service: VirtualService) -> tuple[VirtualRoutes | None, Problems]:
@@ -132,6 +138,11 @@ class Base:
     def _rule_head(self, read: Read, _key: Key, rule: DestinationRule) -> tuple[RuleHead, Problems]:
         export = mesh_of(read, self.mesh).default_destination_rule_export_to
         return head_of_rule(rule, domain=self.settings.domain, default_export=export), ()
+
+    def _labels_near(self, read: Read) -> tuple[tuple[str, ...], Problems]:
+        named = {name for head in read.all(self.rule_heads).values() for name in head.near}
+        named |= {name for one in set(read.all(self._distributions).values()) for name in labels_asked(None, one)}
+        return tuple(sorted(named | set(labels_asked(mesh_of(read, self.mesh).locality_lb_setting)))), ()
 
     def _selectors(self, read: Read) -> "tuple[SelectorsInUse, Problems]":
         sources = {selector for head in read.all(self.route_heads).values() for selector in head.selectors}

@@ -43,7 +43,7 @@ from lateen.model.sidecar import SidecarPlan, VisibleServices
 from lateen.util.durations import parse
 from lateen.util.problem import Problems
 
-__all__ = ["ClientService", "Clusters", "ServiceView"]
+__all__ = ["ClientService", "Clusters", "ServiceView", "clusters_of"]
 
 
 class ClientService(Struct, frozen=True, order=True, cache_hash=True):
@@ -103,6 +103,7 @@ class Clusters:
             inbound_localhost=mesh.inbound_traffic_policy.mode == "LOCALHOST",
             connection_pool=policy.connection_pool,
             outlier_detection=policy.outlier_detection,
+            locality=mesh.locality_lb_setting,
             ecdh_curves=mesh.tls_defaults.ecdh_curves,
             cipher_suites=mesh.tls_defaults.cipher_suites,
         ), ()
@@ -191,7 +192,7 @@ class Clusters:
     def _static(self, read: Read, service: Service, policy: DestinationPolicy | None) -> dict[tuple[int, str], EndpointsPlan]:
         endpoints = read.get(self._base.endpoints, service.key) or _own_name(service, self._base.settings.cluster)
         return {
-            (port, subset): plan_endpoints(name, port, labels, endpoints) for name, port, subset, labels in _clusters_of(service, policy)
+            (port, subset): plan_endpoints(name, port, labels, endpoints) for name, port, subset, labels in clusters_of(service, policy)
         }
 
     def _endpoints(self, read: Read, view: ServiceView, _none: None) -> tuple[Mapping[ClusterKey, EndpointsPlan], Problems]:
@@ -201,7 +202,7 @@ class Clusters:
         policy = read.get(self.policies, view)
         endpoints = read.get(self._secured, view.service) or ()
         owners = ((service.origin, service.generation),)
-        wanted = [one for one in _clusters_of(service, policy) if not _passes_through(policy, one[2], one[1])]
+        wanted = [one for one in clusters_of(service, policy) if not _passes_through(policy, one[2], one[1])]
         return {
             (view, name): plan_endpoints(name, port, labels, endpoints, policy_for(policy, subset, port).tls, owners)
             for name, port, subset, labels in wanted
@@ -214,7 +215,7 @@ class Clusters:
             return (), ()
         policy, apart = read.get(self.policies, view), _apart(service, view)
         return tuple(
-            (name, apart and not _passes_through(policy, subset, port)) for name, port, subset, _ in _clusters_of(service, policy)
+            (name, apart and not _passes_through(policy, subset, port)) for name, port, subset, _ in clusters_of(service, policy)
         ), ()
 
     def _views(self, read: Read, client: Client, seen: VisibleServices) -> tuple[tuple[ServiceView, ...], Problems]:
@@ -299,7 +300,7 @@ def _patterns(host: str) -> Iterable[str]:
         yield "*"
 
 
-def _clusters_of(service: Service, policy: DestinationPolicy | None) -> list[tuple[str, int, str, Mapping[str, str]]]:
+def clusters_of(service: Service, policy: DestinationPolicy | None) -> list[tuple[str, int, str, Mapping[str, str]]]:
     """Name, port, subset and labels of each cluster of a service."""
     subsets: list[tuple[str, Mapping[str, str]]] = [("", {})]
     if policy is not None:

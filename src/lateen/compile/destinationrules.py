@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from lateen.api.destinationrule import ClientTLSSettings, DestinationRule, LoadBalancerSettings, PortTrafficPolicy, Subset, TrafficPolicy
 from lateen.api.meta import Key
+from lateen.compile.locality import labels_asked
 from lateen.compile.virtualservices import exported_to
 from lateen.model.destination import DestinationPolicy, PortPolicy, RuleHead
 from lateen.model.scope import Selector
@@ -30,15 +31,25 @@ def head_of_rule(rule: DestinationRule, *, domain: str, default_export: tuple[st
         host=resolve(spec.host, meta.namespace, domain),
         export_to=exported_to(spec.export_to or default_export, meta.namespace),
         selector=selector,
+        near=tuple(sorted({name for settings in _balancers(rule) for name in labels_asked(settings.locality_lb_setting)})),
         credentials=not selector and any(settings.credential_name for settings in _tls_settings(rule)),
     )
 
 
-def _tls_settings(rule: DestinationRule) -> Iterable[ClientTLSSettings]:
-    """All TLS settings of a rule, whatever they are for."""
+def _policies(rule: DestinationRule) -> Iterable[TrafficPolicy | PortTrafficPolicy]:
+    """All policies of a rule, whatever they are for."""
     policies = [rule.spec.traffic_policy, *(subset.traffic_policy for subset in rule.spec.subsets)]
     for policy in (one for one in policies if one is not None):
-        yield from (tls for tls in (policy.tls, *(one.tls for one in policy.port_level_settings)) if tls is not None)
+        yield policy
+        yield from policy.port_level_settings
+
+
+def _tls_settings(rule: DestinationRule) -> Iterable[ClientTLSSettings]:
+    return (policy.tls for policy in _policies(rule) if policy.tls is not None)
+
+
+def _balancers(rule: DestinationRule) -> Iterable[LoadBalancerSettings]:
+    return (policy.load_balancer for policy in _policies(rule) if policy.load_balancer is not None)
 
 
 def rules_for(

@@ -56,6 +56,7 @@ def endpoint_of(
         health=health,
         locality=workload.locality,
         cluster=workload.cluster,
+        node=workload.node,
         tls_mode=workload.tls_mode,
         identity=workload.identity,
         namespace=workload.namespace,

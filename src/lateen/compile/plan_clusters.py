@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from lateen.api.destinationrule import ClientTLSSettings, ConnectionPoolHTTP
 from lateen.compile.destinationrules import CA_SUFFIX, policy_for
+from lateen.compile.locality import preference_of
 from lateen.compile.plan_policies import plan_breaker, plan_load_balancer, plan_outlier, plan_pool
 from lateen.model.authn import MtlsMode
 from lateen.model.clusterplan import ClusterPlan, ClusterTls, EndpointsPlan, LoadBalancerPlan, PassthroughPlan
@@ -17,7 +18,7 @@ from lateen.model.mesh import ClusterDefaults
 from lateen.model.names import BLACK_HOLE, INBOUND_PASSTHROUGH, PASSTHROUGH, outbound_cluster, sni
 from lateen.model.service import Port, Protocol, Resolution, Service
 
-__all__ = ["Reach", "differs_for_gateways", "kind_of", "plan_outbound_clusters", "plan_passthroughs"]
+__all__ = ["Reach", "differs_for_gateways", "kind_of", "plan_outbound_clusters", "plan_passthroughs", "with_defaults"]
 
 _MESH_ALPN = ("istio-peer-exchange", "istio")
 _LOOPBACK = "127.0.0.6"  # what the sidecar connects to its application from, so that it is not intercepted again
@@ -96,13 +97,14 @@ def _outbound(
     *,
     gateway: bool,
 ) -> ClusterPlan:
-    policy = _with_defaults(policy_for(rule, subset, port.number), mesh)
+    policy = with_defaults(policy_for(rule, subset, port.number), mesh)
     kind = kind_of(service, gateway=gateway)
     simple = policy.load_balancer.simple if policy.load_balancer is not None else None
     if simple == "PASSTHROUGH":
         kind = "ORIGINAL_DST"
     original = kind == "ORIGINAL_DST"
     protocol = _protocol(port, policy, mesh, gateway=gateway)
+    preference = preference_of(policy, service, mesh.locality)
     return ClusterPlan(
         name=outbound_cluster(port.number, subset, service.hostname),
         kind=kind,  # type: ignore[arg-type]  # the values of _KINDS
@@ -112,6 +114,7 @@ def _outbound(
         external=service.mesh_external and not subset,
         protocol=protocol,  # type: ignore[arg-type]  # one of three
         load_balancer=LoadBalancerPlan(policy="CLUSTER_PROVIDED") if original else plan_load_balancer(policy.load_balancer),
+        weighted=preference is not None and preference.weighted and not original,
         breaker=plan_breaker(policy),
         pool=plan_pool(policy.connection_pool, mesh),
         outlier=plan_outlier(policy.outlier_detection),
@@ -123,7 +126,8 @@ def _outbound(
     )
 
 
-def _with_defaults(policy: PortPolicy, mesh: ClusterDefaults) -> PortPolicy:
+def with_defaults(policy: PortPolicy, mesh: ClusterDefaults) -> PortPolicy:
+    """What the mesh says where the rule does not."""
     return replace(
         policy,
         connection_pool=policy.connection_pool or mesh.connection_pool,

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from msgspec.structs import replace
 
 from lateen.api.destinationrule import ClientTLSSettings
+from lateen.compile.locality import labels_of
 from lateen.model.clusterplan import EndpointsPlan, LocalityPlan
 from lateen.model.endpoint import Endpoint, Locality
 from lateen.model.frame import Owner
@@ -29,7 +30,7 @@ def plan_endpoints(
     mode = "istio" if tls is not None and tls.mode == "ISTIO_MUTUAL" else "disabled"
     places: dict[Locality, list[Endpoint]] = {}
     for endpoint in endpoints:
-        if endpoint.service_port == port and matches(wanted, dict(endpoint.labels)):
+        if endpoint.service_port == port and (not wanted or matches(wanted, labels_of(endpoint))):
             places.setdefault(endpoint.locality, []).append(endpoint if tls is None else replace(endpoint, tls_mode=mode))
     return EndpointsPlan(
         cluster=cluster,

@@ -128,13 +128,18 @@ def _ranges(service: Service) -> tuple[str, ...]:
 def _add_targets(draft: _Draft, service: Service, port: Port, targets: tuple[L4Target, ...], context: OutboundContext) -> list[Problem]:
     problems: list[Problem] = []
     taken = {key for chain in draft.chains if chain.match is not None for key in _matched(chain.match.server_names, chain.match.prefixes)}
+    own: set[tuple[str, str]] = set()  # of the service's earlier rules, which count before its later ones
     for target in targets:
         application = tcp_plan(target, context.access_logs)
         if target.server_names or target.prefixes:
-            if not taken.isdisjoint(_matched(target.server_names, target.prefixes)):
+            names = tuple(name for name in target.server_names or ("",) if own.isdisjoint(_matched((name,), target.prefixes)))
+            if not names:
+                continue
+            if not taken.isdisjoint(_matched(names, target.prefixes)):
                 problems.append(_conflict(draft, service, port))
                 continue
-            match = ChainMatch(server_names=target.server_names, prefixes=target.prefixes)
+            own.update(_matched(names, target.prefixes))
+            match = ChainMatch(server_names=tuple(filter(None, names)), prefixes=target.prefixes)
             draft.chains.append(ChainPlan(match=match, application=application, connect_timeout=True))
         elif draft.catch_all is not None:
             problems.append(_conflict(draft, service, port))

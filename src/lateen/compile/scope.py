@@ -9,19 +9,24 @@ from typing import NamedTuple
 from lateen.api.meta import Key
 from lateen.compile.base import Base
 from lateen.compile.gateways import services_of_gateway
+from lateen.compile.locality import labels_seen, topology
 from lateen.compile.sidecars import choose_sidecar
 from lateen.graph import Collection, Graph, Read
-from lateen.model.scope import Client, GatewayScope, InboundScope, OutboundScope, Proxy, Selector, ServiceInstance
+from lateen.model.endpoint import Locality
+from lateen.model.scope import Client, EndpointView, GatewayScope, InboundScope, OutboundScope, Proxy, Selector, ServiceInstance
 from lateen.model.service import Port, Service
 from lateen.model.sidecar import SidecarHead
 from lateen.util.problem import Problems
 from lateen.util.selectors import canonical, matches
 
-__all__ = ["ScopeSet", "Scopes"]
+__all__ = ["Placed", "ScopeSet", "Scopes"]
 
 # A label of Services: the Service in front of a gateway does not decide on which ports the gateway listens.
 _GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 _TRANSLATED = ("experimental.istio.io/disable-gateway-port-translation", "true")
+
+
+Placed = tuple[Client, EndpointView]
 
 
 class ScopeSet(NamedTuple):
@@ -31,6 +36,7 @@ class ScopeSet(NamedTuple):
     outbound: tuple[OutboundScope, ...] = ()
     inbound: tuple[InboundScope, ...] = ()
     gateway: tuple[GatewayScope, ...] = ()
+    place: EndpointView = EndpointView()
 
 
 class Scopes:
@@ -38,6 +44,9 @@ class Scopes:
 
     def __init__(self, graph: Graph, base: Base) -> None:
         self._base = base
+        self._pods: Collection[Key, tuple[Locality, str]] = graph.one(
+            "places of pods", base.workloads, lambda _read, _key, workload: ((workload.locality, workload.node), ())
+        )
         self.of_proxy: Collection[str, ScopeSet] = graph.one("scopes of proxies", base.proxies, self._scopes)
         self.sets: Collection[ScopeSet, None] = graph.many("scope sets", self.of_proxy, lambda _r, _k, s: ({s: None}, ()))
         self.outbound: Collection[OutboundScope, None] = graph.many(
@@ -49,6 +58,7 @@ class Scopes:
         self.gateways: Collection[GatewayScope, None] = graph.many(
             "gateway scopes", self.sets, lambda _r, s, _v: (dict.fromkeys(s.gateway), ())
         )
+        self.places: Collection[Placed, None] = graph.many("places", self.sets, lambda _r, s, _v: (dict.fromkeys(_placed(s)), ()))
         self.clients: Collection[Client, None] = graph.many("clients", self.sets, lambda _r, s, _v: (dict.fromkeys(_clients(s)), ()))
 
     def _scopes(self, read: Read, _id: str, proxy: Proxy) -> tuple[ScopeSet, Problems]:
@@ -63,6 +73,7 @@ class Scopes:
             sidecar=(sidecar.key,) if sidecar is not None else (),
         )
         instances = self._instances(read, proxy, labels)
+        place = self._place(read, proxy, labels)
         if proxy.kind == "router":
             gateways = tuple(sorted(self._gateways(read, labels, instances)))
             return ScopeSet(
@@ -76,6 +87,7 @@ class Scopes:
                         instances=instances,
                     ),
                 ),
+                place=place,
             ), ()
         outbound = OutboundScope(client=client, selectors=_matching(sources, labels))
         speaks = sidecar is not None and sidecar.inbound
@@ -86,7 +98,16 @@ class Scopes:
             sidecar=client.sidecar if speaks else (),
             address=proxy.addresses[0] if speaks and proxy.addresses else "",
         )
-        return ScopeSet("sidecar", (outbound,), (inbound,)), ()
+        return ScopeSet("sidecar", (outbound,), (inbound,), place=place), ()
+
+    def _place(self, read: Read, proxy: Proxy, labels: Mapping[str, str]) -> EndpointView:
+        """Where the proxy runs: as it says itself, else as its pod does."""
+        pod, node = read.get(self._pods, Key("Pod", proxy.namespace, proxy.name)) or (Locality(), "")
+        locality = proxy.locality if proxy.locality.region else pod
+        cluster = proxy.cluster or self._base.settings.cluster
+        known = {**labels, **topology(locality, network=proxy.network, cluster=cluster, node=node)}
+        seen = labels_seen(read.get(self._base.labels_near, ()) or (), known)
+        return EndpointView(network=proxy.network, cluster=cluster, locality=locality, labels=seen)
 
     def _sidecar(self, read: Read, proxy: Proxy, labels: Mapping[str, str]) -> SidecarHead | None:
         if proxy.kind == "router":
@@ -133,6 +154,10 @@ class Scopes:
     def _named(self, read: Read, proxy: Proxy, port: Port) -> int:
         workload = read.get(self._base.workloads, Key("Pod", proxy.namespace, proxy.name))
         return workload.ports.get(port.target_name, 0) if workload is not None else 0
+
+
+def _placed(scopes: ScopeSet) -> tuple[Placed, ...]:
+    return tuple((client, scopes.place) for client in _clients(scopes))
 
 
 def _clients(scopes: ScopeSet) -> tuple[Client, ...]:

@@ -8,6 +8,7 @@ from lateen.api.meta import Key
 from lateen.api.serviceentry import ServiceEntry, WorkloadEntrySpec
 from lateen.compile.endpoints import endpoint_of
 from lateen.compile.protocols import protocol_of
+from lateen.compile.services import DISTRIBUTION
 from lateen.compile.virtualservices import exported_to
 from lateen.compile.workloads import spiffe_uri, tls_mode, workload_tag
 from lateen.model.endpoint import Endpoint, Health, Locality
@@ -50,6 +51,7 @@ def compile_entry(entry: ServiceEntry, *, domain: str, default_export: tuple[str
             labels=canonical(meta.labels),
             selector=canonical(spec.workload_selector.labels) if spec.workload_selector is not None else (),
             subject_alt_names=spec.subject_alt_names,
+            traffic_distribution=meta.annotations.get(DISTRIBUTION, ""),
         )
     return services, tuple(problems)
 

@@ -8,8 +8,9 @@ from lateen.compile.virtualservices import exported_to
 from lateen.model.service import Port, Protocol, Resolution, Service, ServiceKey
 from lateen.util.selectors import canonical
 
-__all__ = ["EXPORT_TO", "compile_service", "service_host"]
+__all__ = ["DISTRIBUTION", "EXPORT_TO", "compile_service", "service_host"]
 
+DISTRIBUTION = "networking.istio.io/traffic-distribution"
 EXPORT_TO = "networking.istio.io/exportTo"
 _NO_ADDRESS = "None"
 
@@ -43,7 +44,7 @@ def compile_service(service: KubeService, *, domain: str, default_export: tuple[
         labels=canonical(meta.labels),
         selector=canonical(spec.selector),
         publish_not_ready=spec.publish_not_ready_addresses,
-        traffic_distribution=spec.traffic_distribution or "",
+        traffic_distribution=meta.annotations.get(DISTRIBUTION) or spec.traffic_distribution or "",
     )
 
 

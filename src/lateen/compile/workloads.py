@@ -73,6 +73,7 @@ def compile_workload(pod: Pod, node: Callable[[str], Node | None], *, trust_doma
         tls_mode=tls_mode(labels),
         locality=_named_place(own) if own else locality_of(node(spec.node_name) if spec.node_name else None),
         cluster=cluster,
+        node=spec.node_name,
         tag=workload_tag(labels, name, meta.namespace, cluster),
         ports={one.name: one.container_port for one in ports if one.name},
         ready=any(one.type == "Ready" and one.status == "True" for one in status.conditions),

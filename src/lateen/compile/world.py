@@ -5,6 +5,7 @@ from lateen.compile.clusters import Clusters
 from lateen.compile.credentials import Credentials
 from lateen.compile.listeners import Listeners
 from lateen.compile.nametable import Names
+from lateen.compile.places import Places
 from lateen.compile.routes import Routes
 from lateen.compile.scope import Scopes
 from lateen.graph import Graph
@@ -21,6 +22,7 @@ class World:
         self.base = Base(graph, settings)
         self.scopes = Scopes(graph, self.base)
         self.clusters = Clusters(graph, self.base, self.scopes)
+        self.places = Places(graph, self.base, self.scopes, self.clusters)
         self.credentials = Credentials(graph, self.base, self.scopes, self.clusters)
         self.routes = Routes(graph, self.base, self.scopes, self.clusters)
         self.listeners = Listeners(graph, self.base, self.scopes, self.clusters, self.routes)

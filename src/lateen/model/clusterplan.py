@@ -115,6 +115,7 @@ class ClusterPlan(Struct, frozen=True, kw_only=True):
     inbound: bool = False
     protocol: Literal["default", "http2", "client"] = "default"
     load_balancer: LoadBalancerPlan = LoadBalancerPlan()
+    weighted: bool = False  # localities share traffic by their weights
     breaker: BreakerPlan = BreakerPlan()
     pool: PoolPlan = PoolPlan()
     outlier: OutlierPlan | None = None

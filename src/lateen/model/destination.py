@@ -28,6 +28,7 @@ class RuleHead(Struct, frozen=True, kw_only=True):
     host: str
     export_to: tuple[str, ...]
     selector: Selector = ()
+    near: tuple[str, ...] = ()  # labels of clients that its failover priorities compare
     credentials: bool = False  # its TLS takes a certificate from a Secret, which not every client may have
 
 

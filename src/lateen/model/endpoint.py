@@ -33,6 +33,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     locality: Locality = Locality()
     network: str = ""
     cluster: str = ""
+    node: str = ""
     tls_mode: str = "disabled"  # "istio": its sidecar takes mutual TLS
     identity: str = ""  # SPIFFE URI of its service account, "" when unknown
     namespace: str = ""

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from lateen.api.destinationrule import ConnectionPoolSettings, OutlierDetection, TcpKeepalive
+from lateen.api.destinationrule import ConnectionPoolSettings, LocalityLoadBalancerSetting, OutlierDetection, TcpKeepalive
 
 __all__ = ["ClusterDefaults", "Settings"]
 
@@ -26,5 +26,6 @@ class ClusterDefaults(Struct, frozen=True, kw_only=True):
     inbound_localhost: bool = False  # applications are reached at the loopback address
     connection_pool: ConnectionPoolSettings | None = None
     outlier_detection: OutlierDetection | None = None
+    locality: LocalityLoadBalancerSetting | None = None
     ecdh_curves: tuple[str, ...] = ()
     cipher_suites: tuple[str, ...] = ()

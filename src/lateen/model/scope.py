@@ -79,12 +79,13 @@ class GatewayScope(Struct, frozen=True, kw_only=True, order=True):
     instances: tuple[ServiceInstance, ...] = ()  # port mapping: Gateway port number -> target port
 
 
-class EndpointView(Struct, frozen=True, kw_only=True):
+class EndpointView(Struct, frozen=True, kw_only=True, order=True, cache_hash=True):
     """What of a proxy decides how endpoints are ordered for it."""
 
     network: str = ""
     cluster: str = ""
     locality: Locality = Locality()
+    labels: Selector = ()  # of those that preferences ask for
 
 
 Scope = OutboundScope | InboundScope | GatewayScope

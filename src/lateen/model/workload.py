@@ -22,6 +22,7 @@ class Workload(Struct, frozen=True, kw_only=True):
     tls_mode: str = "disabled"
     locality: Locality = Locality()
     cluster: str = ""
+    node: str = ""
     tag: str = ""
     ports: Mapping[str, int] = {}  # named container ports
     ready: bool = False

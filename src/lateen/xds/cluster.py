@@ -39,6 +39,8 @@ def build_cluster(plan: ClusterPlan) -> pb.Cluster:
         _add_inbound(cluster, plan)
     else:
         cluster.common_lb_config.healthy_panic_threshold.value = plan.outlier.min_health_percent if plan.outlier is not None else 0
+    if plan.weighted:
+        cluster.common_lb_config.locality_weighted_lb_config.SetInParent()
     if plan.outlier is not None:
         cluster.outlier_detection.CopyFrom(_outlier(plan.outlier))
     if plan.tls is not None:

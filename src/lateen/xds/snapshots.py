@@ -8,15 +8,16 @@ from typing import NamedTuple
 
 from lateen.compile.clusters import ServiceView
 from lateen.compile.listeners import GatewayView
+from lateen.compile.places import PlacedView
 from lateen.compile.routes import ClientHost
-from lateen.compile.scope import ScopeSet
+from lateen.compile.scope import Placed, ScopeSet
 from lateen.compile.world import World
 from lateen.graph import Collection, Commit, Graph, Read
 from lateen.model.clusterplan import ClusterPlan, EndpointsPlan, PassthroughPlan
 from lateen.model.frame import Frame, Owner, Snapshot
 from lateen.model.listenerplan import ListenerPlan
 from lateen.model.routeplan import VirtualHostPlan
-from lateen.model.scope import Client, GatewayScope, InboundScope, OutboundScope
+from lateen.model.scope import Client, EndpointView, GatewayScope, InboundScope, OutboundScope
 from lateen.model.secretplan import SecretPlan
 from lateen.util.problem import Problems
 from lateen.xds.cluster import build_cluster, build_passthrough
@@ -60,6 +61,12 @@ class Snapshots:
         self._outbound: Collection[OutboundScope, Frames] = graph.one("outbound listener frames", listeners.outbound, _listener_frames)
         self._inbound: Collection[InboundScope, Frame] = graph.one("inbound listener frames", listeners.inbound, _listener_frame)
         self._gateways: Collection[GatewayScope, Snapshot] = graph.one("gateway frames", listeners.gateways, _gateway_frames)
+        places = world.places
+        self._near_endpoints: Collection[tuple[PlacedView, str], Frame] = graph.one(
+            "endpoint frames by place", places.endpoints, _endpoint_frame
+        )
+        self._near_clusters: Collection[tuple[PlacedView, str], Frame] = graph.one("cluster frames by place", places.plans, _cluster_frame)
+        self._near: Collection[Placed, Snapshot] = graph.one("frames by place", places.of_client, self._frames_near)
         self._client_secrets: Collection[Client, Frames] = graph.one("secret frames of clients", world.credentials.secrets, _secret_frames)
         self._snapshots: Collection[ScopeSet, Snapshot] = graph.one("snapshots", scopes.sets, self._snapshot)
         self._members: dict[ScopeSet, set[str]] = {}
@@ -116,29 +123,41 @@ class Snapshots:
 
     def _snapshot(self, read: Read, scopes: ScopeSet, _none: None) -> tuple[Snapshot, Problems]:
         if scopes.kind == "router":
-            return self._gateway(read, scopes.gateway[0]), ()
+            return self._gateway(read, scopes.gateway[0], scopes.place), ()
         outbound, inbound = scopes.outbound[0], scopes.inbound[0]
         listener = read.get(self._inbound, inbound)
-        clusters = read.get(self._client_clusters, outbound.client) or {}
+        clusters, endpoints = self._of_client(read, outbound.client, scopes.place)
         return {
             CLUSTER: {**self._fixed_of(read, "sidecar"), **clusters, **(read.get(self._inbound_clusters, inbound) or {})},
-            ENDPOINTS: read.get(self._client_endpoints, outbound.client) or {},
+            ENDPOINTS: endpoints,
             LISTENER: {**(read.get(self._outbound, outbound) or {}), **({listener.name: listener} if listener is not None else {})},
             ROUTES: read.get(self._route_frames, outbound) or {},
             SECRET: read.get(self._client_secrets, outbound.client) or {},
         }, ()
 
+    def _frames_near(self, read: Read, _placed: Placed, views: tuple[PlacedView, ...]) -> tuple[Snapshot, Problems]:
+        """What the place changes of a client's clusters and endpoints."""
+        keys = [(view, name) for view in views for name in read.get(self._world.places.preferences, view.view) or ()]
+        frames = ((CLUSTER, self._near_clusters), (ENDPOINTS, self._near_endpoints))
+        return {url: {key[1]: frame for key in keys if (frame := read.get(found, key)) is not None} for url, found in frames}, ()
+
+    def _of_client(self, read: Read, client: Client, place: EndpointView) -> tuple[Frames, Frames]:
+        """Clusters and endpoints of a client at its place."""
+        near = read.get(self._near, (client, place)) or _EMPTY
+        clusters, endpoints = read.get(self._client_clusters, client) or {}, read.get(self._client_endpoints, client) or {}
+        return {**clusters, **near[CLUSTER]}, {**endpoints, **near[ENDPOINTS]} if near[ENDPOINTS] else endpoints
+
     def _fixed_of(self, read: Read, kind: str) -> Frames:
         return (read.get(self._fixed, ()) or {}).get(kind, {})
 
-    def _gateway(self, read: Read, scope: GatewayScope) -> Snapshot:
-        clusters = read.get(self._client_clusters, scope.client) or {}
+    def _gateway(self, read: Read, scope: GatewayScope, place: EndpointView) -> Snapshot:
+        clusters, endpoints = self._of_client(read, scope.client, place)
         served = read.get(self._gateways, scope) or _EMPTY
         return {
             **served,
             SECRET: {**served[SECRET], **(read.get(self._client_secrets, scope.client) or {})},
             CLUSTER: {**self._fixed_of(read, "router"), **clusters},
-            ENDPOINTS: read.get(self._client_endpoints, scope.client) or {},
+            ENDPOINTS: endpoints,
         }
 
 
@@ -146,11 +165,11 @@ def _fixed_frames(_read: Read, _key: tuple[()], kinds: Mapping[str, tuple[Passth
     return {kind: {plan.name: pack(plan.name, CLUSTER, build_passthrough(plan)) for plan in plans} for kind, plans in kinds.items()}, ()
 
 
-def _cluster_frame(_read: Read, key: tuple[ServiceView, str], plan: ClusterPlan) -> tuple[Frame, Problems]:
+def _cluster_frame(_read: Read, key: tuple[ServiceView | PlacedView, str], plan: ClusterPlan) -> tuple[Frame, Problems]:
     return pack(key[1], CLUSTER, build_cluster(plan), plan.owners), ()
 
 
-def _endpoint_frame(_read: Read, key: tuple[ServiceView, str], plan: EndpointsPlan) -> tuple[Frame, Problems]:
+def _endpoint_frame(_read: Read, key: tuple[ServiceView | PlacedView, str], plan: EndpointsPlan) -> tuple[Frame, Problems]:
     return pack(key[1], ENDPOINTS, build_load_assignment(plan), plan.owners), ()
 
 
