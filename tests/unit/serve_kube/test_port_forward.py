@@ -22,10 +22,12 @@ POD: Any = by_kind("Pod")
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Says what it is told, twice as long, and ends when the other side does."""
-    while chunk := await reader.read(1 << 16):
-        writer.write(chunk + chunk)
-        await writer.drain()
-    writer.close()
+    try:
+        while chunk := await reader.read(1 << 16):
+            writer.write(chunk + chunk)
+            await writer.drain()
+    finally:
+        writer.close()
 
 
 async def running_pod(api: RunningApi) -> None:
