@@ -1,12 +1,19 @@
 """Self-signed certificates for the servers of tests."""
 
+import base64
 import datetime as dt
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from google.protobuf.message import Message
 
-__all__ = ["self_signed"]
+from lateen.testing.messages import plain
+
+__all__ = ["secret_objects", "self_signed"]
 
 
 def self_signed(name: x509.GeneralName, *extensions: x509.ExtensionType) -> tuple[x509.Certificate, bytes, bytes]:
@@ -29,3 +36,19 @@ def self_signed(name: x509.GeneralName, *extensions: x509.ExtensionType) -> tupl
     certificate = builder.sign(key, hashes.SHA256())
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return certificate, certificate.public_bytes(serialization.Encoding.PEM), private
+
+
+def secret_objects(listeners: Mapping[str, Message], namespace: str) -> Iterator[dict[str, Any]]:
+    """Secrets for every name of `kubernetes://` that the listeners ask for, each with a certificate of its own name."""
+    names = sorted({name for one in listeners.values() for name in re.findall(r"kubernetes://([\w./-]+)", str(plain(one)))})
+    for name in names:
+        place, _, own = name.rpartition("/")
+        _, chain, key = self_signed(x509.DNSName(own))
+        data = {"tls.crt": chain, "tls.key": key, "ca.crt": chain, "cacert": chain}
+        yield {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": own, "namespace": place or namespace},
+            "type": "kubernetes.io/tls",
+            "data": {entry: base64.b64encode(value).decode() for entry, value in data.items()},
+        }

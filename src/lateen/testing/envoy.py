@@ -6,7 +6,7 @@ and nothing in it can be reached. Must not be used where what Envoy does with a 
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from lateen.serve.grpc_ads import AdsService, Send
 from lateen.serve.grpc_doors import Door, open_plaintext_door
 from lateen.serve.grpc_sds import SdsServer
 from lateen.testing.messages import plain, snapshot_messages
+from lateen.util.redact import Secret
 from lateen.xds.bootstrap import BootstrapPlan, build_bootstrap
 from lateen.xds.bootstrapclusters import Pipe
 
@@ -80,13 +81,18 @@ class _Hub:
 
 
 class AcceptingEnvoy:
-    """Start it in `folder` (short: sockets lie there), `load` configurations one after another, stop it."""
+    """Start it in `folder` (short: sockets lie there), `load` configurations one after another, stop it.
 
-    def __init__(self, folder: Path) -> None:
+    `enter`: the command that runs another where Envoy is to run; a new network namespace unless told.
+    """
+
+    def __init__(self, folder: Path, enter: Sequence[str] = ()) -> None:
         self._folder = folder
+        self._enter = enter or ("unshare", "--net", *(() if os.getuid() == 0 else ("--map-root-user",)))
         self._hub = _Hub()
         self._door: Door | None = None
-        self._sds = SdsServer(folder / "sds" / "s", (os.getuid(), os.getgid()), _certificates(()))
+        self._signer = Signer(SelfSignedRoot.create("cluster.local", SystemClock().now()))
+        self._sds = SdsServer(folder / "sds" / "s", (os.getuid(), os.getgid()), _certificates(self._signer, ()))
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -104,10 +110,9 @@ class AcceptingEnvoy:
         )
         bootstrap = self._folder / "bootstrap.pb"
         bootstrap.write_bytes(build_bootstrap(plan))
-        root = () if os.getuid() == 0 else ("--map-root-user",)
         with (self._folder / "envoy.log").open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *("unshare", "--net", *root, ENVOY, "--config-path", str(bootstrap)),
+                *(*self._enter, ENVOY, "--config-path", str(bootstrap), "--file-flush-interval-msec", "10"),
                 *("--disable-hot-restart", "--concurrency", "1", "--log-level", "warning", "--skip-deprecated-logs"),
                 stdout=log,
                 stderr=log,
@@ -115,7 +120,7 @@ class AcceptingEnvoy:
 
     async def load(self, snapshot: Snapshot) -> tuple[str, ...]:
         """Envoy's refusals of this configuration; TimeoutError with its log where it does not answer."""
-        self._sds.update(_certificates(_secret_names(snapshot)))
+        self._sds.update(_certificates(self._signer, _secret_names(snapshot)))
         self._hub.snapshot = snapshot
         if self._hub.session is not None:
             self._hub.session.load(snapshot)
@@ -132,6 +137,11 @@ class AcceptingEnvoy:
     def _settled(self) -> bool:
         stream = self._hub.session.stream if self._hub.session is not None else None
         return stream is not None and {CDS, LDS} <= set(stream.types) and all(stream.synced(one) for one in stream.types)
+
+    def own_certificate(self) -> bytes:
+        """A certificate chain of the throw-away CA, with its key."""
+        chain, key = _certificate(self._signer)
+        return chain + key.reveal()
 
     def log(self) -> str:
         """What Envoy wrote."""
@@ -164,13 +174,16 @@ def _walk(value: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
             yield from _walk(child)
 
 
-def _certificates(names: frozenset[str] | tuple[str, ...]) -> tuple[SecretPlan, ...]:
-    """One certificate under all names; the CA under those of roots."""
-    now = SystemClock().now()
-    signer = Signer(SelfSignedRoot.create("cluster.local", now))
+def _certificate(signer: Signer) -> tuple[bytes, Secret]:
+    """A chain and its key."""
     identity = Identity("cluster.local", "default", "app")
     key, request = new_request(identity)
-    chain = b"".join(signer.sign(request, identity, _DAY, now))
+    return b"".join(signer.sign(request, identity, _DAY, SystemClock().now())), key
+
+
+def _certificates(signer: Signer, names: frozenset[str] | tuple[str, ...]) -> tuple[SecretPlan, ...]:
+    """One certificate under all names; the CA under those of roots."""
+    chain, key = _certificate(signer)
     roots = {"ROOTCA", *(name for name in names if name.startswith("file-root:") or name.endswith("-cacert"))}
     leaves = {"default", *names} - roots
     return (

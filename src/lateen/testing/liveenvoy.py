@@ -1,0 +1,199 @@
+"""One real Envoy and all that it talks to, in a network namespace of its own: what does it do with a call?
+
+It is fed over our own ADS with whole configurations, as they are compiled; servers and clients stand beside it (`yard`). Each call comes
+back with what Envoy wrote into its access log of it, where the configuration has the log of `logging_to`. A namespace is made in a
+moment, so this is the cheap way to see a configuration act; what needs pods, agents or the command line is `mesh`'s.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Coroutine, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from msgspec import Struct, convert, to_builtins
+from msgspec.structs import replace
+
+from lateen.api.meshconfig import MeshConfig
+from lateen.model.frame import Snapshot
+from lateen.testing.envoy import AcceptingEnvoy
+from lateen.testing.waiting import wait_until
+from lateen.testing.yard import Dial, Heard, Server
+
+__all__ = ["LiveEnvoy", "Logged", "Seen", "logging_to"]
+
+_SECONDS = 30.0
+_ADMIN = 15000
+_FIELDS = {
+    "source": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%",
+    "cluster": "%UPSTREAM_CLUSTER_RAW%",
+    "upstream": "%UPSTREAM_HOST%",
+    "route": "%ROUTE_NAME%",
+    "chain": "%FILTER_CHAIN_NAME%",
+    "flags": "%RESPONSE_FLAGS%",
+    "code": "%RESPONSE_CODE%",
+    "sni": "%REQUESTED_SERVER_NAME%",
+    "remote": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+    "peer": "%DOWNSTREAM_PEER_URI_SAN%",
+}
+_FORMAT = "\t".join(_FIELDS.values())
+_NOTHING = "-"
+_QUIET = 5  # looks at the log, each after more than Envoy's time of flushing it, that show no connection and no entry
+T = TypeVar("T")
+
+
+class Logged(Struct, frozen=True, kw_only=True):
+    """An entry of the access log; what Envoy does not know is ""."""
+
+    source: str
+    cluster: str
+    upstream: str
+    route: str
+    chain: str
+    flags: str
+    code: str
+    sni: str
+    remote: str
+    peer: str
+
+
+class Seen(Struct, frozen=True, kw_only=True):
+    """A call from both sides; `log` is None where Envoy logged nothing, as where no filter chain took the connection."""
+
+    heard: Heard
+    log: Logged | None
+
+
+def logging_to(folder: Path, mesh: MeshConfig | None = None) -> MeshConfig:
+    """The mesh's settings with an access log that `LiveEnvoy` in `folder` reads."""
+    return replace(mesh or MeshConfig(), access_log_file=str(folder / "access.log"), access_log_encoding="TEXT", access_log_format=_FORMAT)
+
+
+class LiveEnvoy:
+    """Start it in a folder with a short name, `hold` a configuration, `call`, stop it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._envoy: AcceptingEnvoy | None = None
+        self._yard: subprocess.Popen[str] | None = None
+        self._log = folder / "access.log"
+        self._read = 0
+
+    def start(self) -> None:
+        """The namespace first, then Envoy in it."""
+        users = () if os.geteuid() == 0 else ("--map-root-user",)
+        self._yard = subprocess.Popen(
+            ("unshare", "--net", *users, sys.executable, "-P", "-m", "lateen.testing.yard"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        if self._line() != "ready":
+            raise AssertionError(f"no network namespace: {self._yard.stderr.read() if self._yard.stderr else ''}")
+        self._log.touch()
+        enter = ("nsenter", f"--target={self._yard.pid}", *(("--user", "--preserve-credentials") if users else ()), "--net")
+        self._envoy = AcceptingEnvoy(self.folder, enter)
+        self._thread.start()
+        self._run(self._envoy.start())
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(2 * _SECONDS)
+
+    def _line(self) -> str:
+        if self._yard is None or self._yard.stdout is None:
+            raise AssertionError("the namespace has not been started")
+        return self._yard.stdout.readline().strip()
+
+    def _tell(self, **asked: object) -> Any:  # noqa: ANN401 - JSON
+        if self._yard is None or self._yard.stdin is None:
+            raise AssertionError("the namespace has not been started")
+        print(json.dumps(to_builtins(asked)), file=self._yard.stdin, flush=True)
+        return json.loads(self._line())
+
+    def serve(self, *servers: Server) -> list[int]:
+        """Start servers beside Envoy, which stay; their ports."""
+        return [int(port) for port in self._tell(serve=servers)["ports"]]
+
+    def hold(self, snapshot: Snapshot) -> None:
+        """Give Envoy this configuration, and wait until all of it is in force."""
+        if self._envoy is None:
+            raise AssertionError("Envoy has not been started")
+        refused = self._run(self._envoy.load(snapshot))
+        if refused:
+            raise AssertionError(f"Envoy refused: {refused}")
+        wait_until(lambda: self._warming() == 0, seconds=_SECONDS, what="everything is in force", every=0.02)
+
+    def _warming(self) -> int:
+        stats = self.statistics("warming")
+        return sum(stats.values()) if stats else -1
+
+    def call(self, *dials: Dial, together: bool = False) -> list[Seen]:
+        """Make the calls, one after the other unless `together`, with what Envoy logged of each."""
+        heard = convert(self._tell(calls=dials, together=together)["heard"], list[Heard])
+        return [Seen(heard=one, log=log) for one, log in zip(heard, self._logged(heard), strict=True)]
+
+    def ask(self, *dials: Dial, together: bool = False) -> list[Heard]:
+        """As `call`, where the log does not matter."""
+        return convert(self._tell(calls=dials, together=together)["heard"], list[Heard])
+
+    def statistics(self, pattern: str) -> dict[str, int]:
+        """Envoy's counters and gauges whose names match."""
+        answer = self.ask(Dial(port=_ADMIN, target=f"/stats?filter={pattern}&type=Gauges"))[0]
+        counters = self.ask(Dial(port=_ADMIN, target=f"/stats?filter={pattern}&type=Counters"))[0]
+        lines = (line.rpartition(": ") for line in f"{answer.body}\n{counters.body}".splitlines() if ": " in line)
+        return {name: int(value) for name, _, value in lines}
+
+    def _logged(self, heard: Sequence[Heard]) -> Iterable[Logged | None]:
+        """Envoy writes when a request or connection has ended. Whoever got no answer may have got no further than the listener."""
+        wanted = {one.source for one in heard if one.source}
+        found: dict[str, Logged] = {}
+        quiet = 0
+
+        def complete() -> bool:
+            nonlocal quiet
+            text = self._log.read_text()[self._read :]
+            whole = text[: text.rfind("\n") + 1]
+            self._read += len(whole)
+            found.update({entry.source: entry for line in whole.splitlines() if (entry := _entry(line)) is not None})
+            quiet = 0 if whole or any(self.statistics("^listener.*downstream_cx_active$").values()) else quiet + 1
+            return wanted <= set(found) or quiet > _QUIET
+
+        wait_until(complete, seconds=_SECONDS, what="Envoy has logged the calls", every=0.01)
+        return [found.get(one.source) for one in heard]
+
+    @property
+    def certificate(self) -> str:
+        """A file with a certificate of the mesh and its key, as a workload has it."""
+        if self._envoy is None:
+            raise AssertionError("Envoy has not been started")
+        file = self.folder / "client.pem"
+        file.write_bytes(self._envoy.own_certificate())
+        return str(file)
+
+    def log(self) -> str:
+        """What Envoy wrote on its standard streams."""
+        return self._envoy.log() if self._envoy is not None else ""
+
+    def stop(self) -> None:
+        """End Envoy and the namespace."""
+        if self._envoy is not None:
+            self._run(self._envoy.stop())
+        if self._yard is not None:
+            self._yard.kill()
+            self._yard.communicate()
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(_SECONDS)
+        self._loop.close()
+
+
+def _entry(line: str) -> Logged | None:
+    parts = [("" if part == _NOTHING else part) for part in line.split("\t")]
+    return Logged(**dict(zip(_FIELDS, parts, strict=True))) if len(parts) == len(_FIELDS) else None
