@@ -9,6 +9,7 @@ from typing import cast
 from msgspec.structs import replace
 
 from lateen.api.destinationrule import DestinationRule
+from lateen.api.envoyfilter import EnvoyFilter
 from lateen.api.gateway import Gateway
 from lateen.api.meshconfig import MeshConfig
 from lateen.api.meta import Key
@@ -18,6 +19,7 @@ from lateen.api.sidecar import Sidecar
 from lateen.api.virtualservice import VirtualService
 from lateen.compile.authn import selector_of
 from lateen.compile.destinationrules import head_of_rule
+from lateen.compile.envoyfilters import compile_envoy_filter
 from lateen.compile.locality import labels_asked
 from lateen.compile.plan_routes import RouteHead, head_of
 from lateen.compile.registry import Registry, mesh_of
@@ -27,6 +29,7 @@ from lateen.compile.virtualservices import compile_virtual_service
 from lateen.graph import Collection, Graph, Index, Input, Read
 from lateen.model.destination import RuleHead
 from lateen.model.mesh import Settings
+from lateen.model.patchplan import FilterPlan
 from lateen.model.route import VirtualRoutes
 from lateen.model.scope import Proxy, Selector
 from lateen.model.service import ServiceKey
@@ -54,6 +57,13 @@ class Base:
         self.sidecar_objects: Input[Key, Sidecar] = graph.input("Sidecar")
         self.authn_in: Index[str, Key, PeerAuthentication] = graph.index(
             "peer authentications by namespace", self.authn_objects, lambda key, _: (key.namespace,)
+        )
+        self.envoy_filter_objects: Input[Key, EnvoyFilter] = graph.input("EnvoyFilter")
+        self.envoy_filters: Collection[Key, FilterPlan] = graph.one(
+            "envoy filters", self.envoy_filter_objects, lambda _read, _key, one: compile_envoy_filter(one)
+        )
+        self.envoy_filters_in: Index[str, Key, FilterPlan] = graph.index(
+            "envoy filters by namespace", self.envoy_filters, lambda key, _: (key.namespace,)
         )
         self._add_security(graph)
         self.inputs = cast("Mapping[str, Input[Key, object]]", self._inputs())
@@ -88,6 +98,7 @@ class Base:
             "Sidecar": self.sidecar_objects,
             "AuthorizationPolicy": self.authz_objects,
             "RequestAuthentication": self.request_authn_objects,
+            "EnvoyFilter": self.envoy_filter_objects,
         }
 
     def _jwks_addresses(self, read: Read) -> tuple[tuple[str, ...], Problems]:

@@ -8,11 +8,13 @@ from typing import NamedTuple
 
 from lateen.api.meta import Key
 from lateen.compile.base import Base
+from lateen.compile.envoyfilters import patches_for
 from lateen.compile.gateways import services_of_gateway
 from lateen.compile.locality import labels_seen, topology
 from lateen.compile.sidecars import choose_sidecar
 from lateen.graph import Collection, Graph, Read
 from lateen.model.endpoint import Locality
+from lateen.model.patchplan import PatchRef
 from lateen.model.scope import Client, EndpointView, GatewayScope, InboundScope, OutboundScope, Proxy, Selector, ServiceInstance
 from lateen.model.service import Port, Service
 from lateen.model.sidecar import SidecarHead
@@ -37,6 +39,7 @@ class ScopeSet(NamedTuple):
     inbound: tuple[InboundScope, ...] = ()
     gateway: tuple[GatewayScope, ...] = ()
     place: EndpointView = EndpointView()
+    patches: tuple[PatchRef, ...] = ()
 
 
 class Scopes:
@@ -74,6 +77,7 @@ class Scopes:
         )
         instances = self._instances(read, proxy, labels)
         place = self._place(read, proxy, labels)
+        patches = self._patches(read, proxy, labels)
         if proxy.kind == "router":
             gateways = tuple(sorted(self._gateways(read, labels, instances)))
             return ScopeSet(
@@ -88,6 +92,7 @@ class Scopes:
                     ),
                 ),
                 place=place,
+                patches=patches,
             ), ()
         outbound = OutboundScope(client=client, selectors=_matching(sources, labels))
         speaks = sidecar is not None and sidecar.inbound
@@ -98,7 +103,7 @@ class Scopes:
             sidecar=client.sidecar if speaks else (),
             address=proxy.addresses[0] if speaks and proxy.addresses else "",
         )
-        return ScopeSet("sidecar", (outbound,), (inbound,), place=place), ()
+        return ScopeSet("sidecar", (outbound,), (inbound,), place=place, patches=patches), ()
 
     def _place(self, read: Read, proxy: Proxy, labels: Mapping[str, str]) -> EndpointView:
         """Where the proxy runs: as it says itself, else as its pod does."""
@@ -108,6 +113,11 @@ class Scopes:
         known = {**labels, **topology(locality, network=proxy.network, cluster=cluster, node=node)}
         seen = labels_seen(read.get(self._base.labels_near, ()) or (), known)
         return EndpointView(network=proxy.network, cluster=cluster, locality=locality, labels=seen)
+
+    def _patches(self, read: Read, proxy: Proxy, labels: Mapping[str, str]) -> tuple[PatchRef, ...]:
+        root = self._base.settings.root_namespace
+        plans = [plan for name in {root, proxy.namespace} for plan in read.by_index(self._base.envoy_filters_in, name).values()]
+        return patches_for(proxy, labels, plans, root) if plans else ()
 
     def _sidecar(self, read: Read, proxy: Proxy, labels: Mapping[str, str]) -> SidecarHead | None:
         if proxy.kind == "router":

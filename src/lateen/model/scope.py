@@ -32,6 +32,7 @@ class Proxy(Struct, frozen=True, kw_only=True):
     locality: Locality = Locality()
     interception_mode: str = "REDIRECT"
     dns_capture: bool = False
+    metadata: Selector = ()  # of the node, where it is text
 
 
 class Client(Struct, frozen=True, kw_only=True, order=True, cache_hash=True):

@@ -45,6 +45,7 @@ def proxy_from_node(node: base_pb2.Node) -> Proxy:
         locality=Locality(node.locality.region, node.locality.zone, node.locality.sub_zone),
         interception_mode=_text(fields, "INTERCEPTION_MODE") or "REDIRECT",
         dns_capture=_text(fields, "DNS_CAPTURE").lower() == "true",
+        metadata=tuple(sorted((name, value.string_value) for name, value in fields.items() if value.string_value)),
     )
 
 

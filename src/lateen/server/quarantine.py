@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lateen.ads.messages import Nack
 from lateen.api.kinds import by_kind
@@ -23,6 +24,7 @@ from lateen.server.refusals import Refusal, refusals_by_owner
 
 __all__ = ["Quarantine"]
 
+_TEXTS = ("EnvoyFilter",)
 _TRIAL_SECONDS = 0.5  # in which every Envoy has answered
 _log = log.get("quarantine")
 
@@ -96,10 +98,19 @@ class Quarantine:
 
     def take(self, nacks: Iterable[tuple[Proxy, Nack]]) -> None:
         """Set aside what these refusals are certainly about."""
-        certain = [(proxy, nack) for proxy, nack in nacks if nack.certain]
+        certain = [(proxy, self._likely(nack)) for proxy, nack in nacks if nack.certain]
         found = {key: refusal for key, refusal in refusals_by_owner(certain).items() if self._refuse(key, refusal)}
         if len(found) > 1:
             self._split(tuple((key, found[key].generation) for key in sorted(found)))
+
+    def _likely(self, nack: Nack) -> Nack:
+        """The refusal, about Envoy's text of users alone where such a text had its part: what was compiled is seldom at fault."""
+        texts = tuple((key, generation) for key, generation in nack.owners if key.kind in _TEXTS and self._in_use(key, generation))
+        return replace(nack, owners=texts) if texts else nack
+
+    def _in_use(self, key: Key, generation: int) -> bool:
+        forms, known = self._forms.get(key), self._refused.get(key)
+        return forms is not None and generation == (forms.generation if known is None else forms.generation_before)
 
     def _refuse(self, key: Key, refusal: Refusal) -> bool:
         """Whether the object's newest form is set aside by this, for the first time."""

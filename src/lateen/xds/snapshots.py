@@ -16,14 +16,18 @@ from lateen.graph import Collection, Commit, Graph, Read
 from lateen.model.clusterplan import ClusterPlan, EndpointsPlan, PassthroughPlan
 from lateen.model.frame import Frame, Owner, Snapshot
 from lateen.model.listenerplan import ListenerPlan
+from lateen.model.names import inbound_cluster
+from lateen.model.patchplan import FilterPlan, Key, Patch
 from lateen.model.routeplan import VirtualHostPlan
 from lateen.model.scope import Client, EndpointView, GatewayScope, InboundScope, OutboundScope
 from lateen.model.secretplan import SecretPlan
-from lateen.util.problem import Problems
+from lateen.util.problem import Problem, Problems
 from lateen.xds.cluster import build_cluster, build_passthrough
 from lateen.xds.endpoint import build_load_assignment
 from lateen.xds.listener import build_listener
 from lateen.xds.pack import pack, wrap
+from lateen.xds.patches.apply import Made, Patched, apply
+from lateen.xds.patches.parse import Ready, parse_plan
 from lateen.xds.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
 from lateen.xds.secret import build_secret
 from lateen.xds.virtualhost import host_entry, join_route_configuration
@@ -31,6 +35,7 @@ from lateen.xds.virtualhost import host_entry, join_route_configuration
 __all__ = ["Snapshots"]
 
 Frames = Mapping[str, Frame]
+_KEPT = 256  # scope sets of which is kept what changes made of their frames
 _EMPTY: Snapshot = {url: {} for url in (CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET)}
 
 
@@ -69,12 +74,17 @@ class Snapshots:
         self._near: Collection[Placed, Snapshot] = graph.one("frames by place", places.of_client, self._frames_near)
         self._client_secrets: Collection[Client, Frames] = graph.one("secret frames of clients", world.credentials.secrets, _secret_frames)
         self._snapshots: Collection[ScopeSet, Snapshot] = graph.one("snapshots", scopes.sets, self._snapshot)
-        self._members: dict[ScopeSet, set[str]] = {}
+        self._changes: Collection[Key, tuple[Ready, ...]] = graph.one(
+            "changes by envoy filters", world.base.envoy_filters, lambda _read, _key, plan: parse_plan(plan)
+        )
+        self._made: dict[ScopeSet, tuple[tuple[Ready, ...], Made]] = {}
+        self._patched: Collection[ScopeSet, Patched] = graph.one("patched snapshots", self._snapshots, self._patch)
+        graph.one("envoy filters without effect", world.base.envoy_filters, self._unused)
 
     def snapshot(self, proxy_id: str) -> Snapshot:
         """The complete configuration of a connected proxy; empty when it is not known."""
         scopes = self._world.scopes.of_proxy.get(proxy_id)
-        snapshot = self._snapshots.get(scopes) if scopes is not None else None
+        snapshot = self._of_scopes(scopes) if scopes is not None else None
         proxy = self._world.proxies.get(proxy_id)
         if snapshot is None or proxy is None:
             return _EMPTY
@@ -84,10 +94,14 @@ class Snapshots:
             return snapshot
         return {**snapshot, LISTENER: {name: frame for name, frame in listeners.items() if not name.startswith(own)}}
 
+    def _of_scopes(self, scopes: ScopeSet) -> Snapshot | None:
+        patched = self._patched.get(scopes)
+        return patched.snapshot if patched is not None else self._snapshots.get(scopes)
+
     def affected(self, commit: Commit) -> frozenset[str]:
         """The proxies whose snapshot the commit changed."""
         moved = commit.keys(self._world.scopes.of_proxy)
-        changed = commit.keys(self._snapshots)
+        changed = commit.keys(self._snapshots) | commit.keys(self._patched)
         if not changed:
             return moved
         of_proxy = self._world.scopes.of_proxy
@@ -135,6 +149,36 @@ class Snapshots:
             SECRET: read.get(self._client_secrets, outbound.client) or {},
         }, ()
 
+    def _patch(self, read: Read, scopes: ScopeSet, snapshot: Snapshot) -> tuple[Patched | None, Problems]:
+        """The snapshot as EnvoyFilters change it; what was made of the same frames by the same changes is used again."""
+        if not scopes.patches:
+            return None, ()
+        changes = tuple(
+            ready for key, indices in scopes.patches for ready in read.get(self._changes, key) or () if ready.patch.index in indices
+        )
+        known, made = self._made.get(scopes, ((), {}))
+        instances = scopes.inbound[0].instances if scopes.inbound else ()
+        hosts: dict[str, tuple[str, ...]] = {}
+        for instance in instances:
+            name = inbound_cluster(instance.target_port)
+            hosts[name] = (*hosts.get(name, ()), instance.service.hostname)
+        patched = apply(scopes.kind, snapshot, hosts, changes, made if known == changes else {})
+        self._made.pop(scopes, None)
+        self._made[scopes] = (changes, patched.made)
+        if len(self._made) > _KEPT:
+            self._made.pop(next(iter(self._made)))
+        return patched, ()
+
+    def _unused(self, read: Read, key: Key, plan: FilterPlan) -> tuple[None, Problems]:
+        """What of an EnvoyFilter finds no place in any proxy that it selects."""
+        readable = {ready.patch.index for ready in read.get(self._changes, key) or ()}
+        asked: set[int] = set()
+        found: set[int] = set()
+        for scopes, patched in read.all(self._patched).items():
+            asked |= {index for one, indices in scopes.patches if one == key for index in indices}
+            found |= {index for owner, index in patched.used if owner[0] == key}
+        return None, tuple(_without_effect(plan, patch) for patch in plan.patches if patch.index in (asked & readable) - found)
+
     def _frames_near(self, read: Read, _placed: Placed, views: tuple[PlacedView, ...]) -> tuple[Snapshot, Problems]:
         """What the place changes of a client's clusters and endpoints."""
         keys = [(view, name) for view in views for name in read.get(self._world.places.preferences, view.view) or ()]
@@ -159,6 +203,15 @@ class Snapshots:
             CLUSTER: {**self._fixed_of(read, "router"), **clusters},
             ENDPOINTS: endpoints,
         }
+
+
+def _without_effect(plan: FilterPlan, patch: Patch) -> Problem:
+    key = plan.owner[0]
+    message = f"the {patch.operation} of {patch.apply_to} changes nothing: no proxy that it is for has what its match asks for"
+    path = f"spec.configPatches[{patch.index}].match"
+    return Problem(
+        code="envoy-filter", message=message, kind=key.kind, namespace=key.namespace, name=key.name, path=path, severity="warning"
+    )
 
 
 def _fixed_frames(_read: Read, _key: tuple[()], kinds: Mapping[str, tuple[PassthroughPlan, ...]]) -> tuple[Mapping[str, Frames], Problems]:

@@ -1,0 +1,56 @@
+"""Changes of clusters."""
+
+from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.core.v3 import base_pb2
+
+from lateen.xds.patches.lists import Used, used
+from lateen.xds.patches.merge import merge, merge_any
+from lateen.xds.patches.parse import Ready
+from lateen.xds.patches.select import Patches
+
+__all__ = ["cluster_matches", "patch_cluster"]
+
+_MERGES = ("MERGE", "MERGE_AND_REPLACE_LIST")
+
+
+def patch_cluster(cluster: cluster_pb2.Cluster, hosts: tuple[str, ...], patches: Patches, found: Used) -> bool:
+    """Change the cluster; whether it is to stay. `hosts` are the services of an inbound one."""
+    for ready in patches.of("CLUSTER"):
+        if ready.patch.operation not in (*_MERGES, "REMOVE") or not cluster_matches(cluster.name, hosts, ready):
+            continue
+        used(ready, found)
+        if ready.patch.operation == "REMOVE":
+            return False
+        _merge(cluster, ready)
+    return True
+
+
+def cluster_matches(name: str, hosts: tuple[str, ...], ready: Ready) -> bool:
+    """Whether the change is for the cluster of this name; a name given excludes all other questions."""
+    match = ready.match
+    if match.cluster:
+        return match.cluster == name
+    parts = name.split("|")
+    port, subset, host = (parts[1], parts[2], parts[3]) if len(parts) == 4 else ("", "", "")
+    services = hosts if name.startswith("inbound|") and hosts else (host,)
+    return match.subset in ("", subset) and (not match.service or match.service in services) and match.port in (0, int(port or 0))
+
+
+def _merge(cluster: cluster_pb2.Cluster, ready: Ready) -> None:
+    value = ready.value
+    assert isinstance(value, cluster_pb2.Cluster)  # noqa: S101 - read as that
+    replaces = ready.patch.operation == "MERGE_AND_REPLACE_LIST"
+    if not value.HasField("transport_socket"):
+        merge(cluster, value, replace_lists=replaces)
+        return
+    sockets = [one.transport_socket for one in cluster.transport_socket_matches]
+    sockets = sockets or ([cluster.transport_socket] if cluster.HasField("transport_socket") else [])
+    socket = _named(sockets, value.transport_socket.name)
+    if socket is not None:
+        merge_any(socket.typed_config, value.transport_socket.typed_config, replace_lists=replaces)
+    elif not cluster.transport_socket_matches:
+        cluster.transport_socket.CopyFrom(value.transport_socket)
+
+
+def _named(sockets: list[base_pb2.TransportSocket], name: str) -> base_pb2.TransportSocket | None:
+    return next((socket for socket in sockets if socket.name == name), None)
