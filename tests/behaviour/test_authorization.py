@@ -50,7 +50,7 @@ def of_httpbin(action: str, *rules: object, **more: object) -> dict[str, object]
 
 def in_force(mesh: Mesh, *policies: str) -> AbstractContextManager[None]:
     """The policies count for httpbin's callers inside the block."""
-    return mesh.in_force(*policies, url=f"{URL}/headers")
+    return mesh.applied(*policies)
 
 
 def get(mesh: Mesh, app: str, path: str, *headers: str, method: str = "GET") -> Reply:
@@ -168,7 +168,7 @@ metadata: {name: istio, namespace: istio-system}
 data: {mesh: "accessLogFile: /dev/stdout"}
 """
     refused = policy("closed", of_httpbin("DENY", {"to": [{"operation": {"paths": ["/uuid"]}}]}))
-    with in_force(mesh, logged, refused, policy("open", of_httpbin("ALLOW", {}))):
+    with mesh.in_force(logged, refused, policy("open", of_httpbin("ALLOW", {})), url=f"{URL}/headers"):
         pod = mesh.pod("httpbin")
         rows = [line.split() for line in mesh.must("authz", "check", pod).splitlines()[1:3]]
         assert rows == [["DENY", "default/closed", "0", "to", "paths", "/uuid"], ["ALLOW", "default/open", "0", "everything"]]

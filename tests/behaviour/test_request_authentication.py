@@ -59,7 +59,7 @@ def rule(issuer: Issuer, **more: object) -> dict[str, object]:
 
 def in_force(mesh: Mesh, *policies: str) -> AbstractContextManager[None]:
     """The policies count for the curl pod's calls inside the block."""
-    return mesh.in_force(*policies, clients=("curl",), url=URL)
+    return mesh.applied(*policies)
 
 
 def call(mesh: Mesh, token: str = "", *headers: str) -> Reply:

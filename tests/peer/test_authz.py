@@ -16,11 +16,18 @@ from lateen.api.security import AuthorizationPolicy
 from lateen.compile.authz import AuthzContext, plan_authz
 from lateen.compile.extauthz import ext_authz
 from lateen.compile.trustdomains import expand_principals, with_trust_domain
+from lateen.model.authz import AuthzStep, RbacPlan
 from lateen.testing.messages import plain
-from lateen.xds.filters.order import build_http_authz
+from lateen.xds.filters.extauthz import build_http_ext_authz
+from lateen.xds.filters.rbac import build_http_rbac
 from lateen.xds.networkfilters import build_network_authz
 
 pytestmark = pytest.mark.copied_from("istio/istio", "pilot/pkg/security", "see shared/cases/authz/SOURCE.md")
+
+
+def printed(step: AuthzStep) -> Any:
+    """The filter of a step."""
+    return build_http_rbac(step) if isinstance(step, RbacPlan) else build_http_ext_authz(step)
 
 
 def _cases(config: pytest.Config, file: str) -> list[dict[str, Any]]:
@@ -72,7 +79,7 @@ def test_filters(cases_dir: Path, case: dict[str, Any]) -> None:
     domains = (case.get("trustDomain", "cluster.local"), *case.get("trustDomainAliases", ()))
     plan, _ = plan_authz(counted, AuthzContext(provider=_provider(case), trust_domains=domains))
     assert plan is not None
-    built = build_network_authz(plan.tcp) if tcp else build_http_authz((*plan.custom, *plan.rules))
+    built = build_network_authz(plan.tcp) if tcp else [printed(step) for step in (*plan.custom, *plan.rules)]
     expected = [_recorded(folder, file, tcp=tcp) for file in case["filters"]]
     assert [_without_other_spellings(plain(one)) for one in built] == expected
 

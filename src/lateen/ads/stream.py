@@ -2,7 +2,8 @@
 
 Make before break (docs/decisions/003): clusters and endpoints are sent and answered before listeners and routes that may name
 them; a cluster is taken away only after the routes that no longer name it were answered. When a cluster is replaced, Envoy waits for
-its endpoints again without asking, so they are sent again. Of a refused push nobody knows which of its resources were taken, so all are
+its endpoints again without asking, so they are sent again. Configurations of filters are never taken away: a chain that drains serves
+with them still, and Envoy stops asking when none does. Of a refused push nobody knows which of its resources were taken, so all are
 sent again with the next change. Delta and state-of-the-world clients run on the same code. Must not do I/O or wait.
 """
 
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from lateen.ads.messages import CDS, EDS, LDS, ORDER, RDS, Nack, Push, Request
+from lateen.ads.messages import CDS, ECDS, EDS, LDS, ORDER, RDS, Nack, Push, Request
 from lateen.ads.nack import Taken, blame
 from lateen.ads.subscription import Subscription
 from lateen.model.frame import Frame, Snapshot
@@ -117,9 +118,9 @@ class Stream:
     def _pump(self) -> tuple[Push, ...]:
         pushes = []
         for type_url in self.types:
-            if type_url in _USERS and (self._busy(_MAKERS) or self.waits):
+            if type_url in (ECDS, *_USERS) and (self._busy(_MAKERS) or self.waits):
                 continue
-            removals = not (type_url in _MAKERS and self._trailing(_USERS))
+            removals = type_url != ECDS and not (type_url in _MAKERS and self._trailing(_USERS))
             push = self._subscriptions[type_url].next(self._snapshot.get(type_url, {}), removals=removals)
             if push is not None:
                 pushes.append(push)

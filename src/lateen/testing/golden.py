@@ -17,7 +17,7 @@ from msgspec.structs import fields
 from lateen.compile.world import World
 from lateen.model.frame import Snapshot
 from lateen.model.scope import Proxy
-from lateen.testing.messages import KINDS, frame_message, plain
+from lateen.testing.messages import KINDS, kind_messages, plain
 from lateen.testing.world import MemoryWorld
 from lateen.util.selectors import canonical
 
@@ -111,9 +111,9 @@ def _yaml(data: object) -> str:
 
 
 def _shown(kind: str, patterns: tuple[str, ...], snapshot: Snapshot) -> Iterator[tuple[str, Any]]:
-    for name, frame in sorted(snapshot[KINDS[kind]].items()):
+    for name, message in sorted(kind_messages(snapshot, kind).items()):
         if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
-            yield name, plain(frame_message(frame))
+            yield name, plain(message)
 
 
 def _plans(world: World) -> dict[str, dict[str, Any]]:

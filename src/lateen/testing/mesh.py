@@ -227,6 +227,28 @@ class Mesh:
         """What a command in a pod prints; it must end with 0."""
         return self.must("exec", pod, "-n", namespace, "--", *command, seconds=60)
 
+    @contextmanager
+    def talking(self, pod: str, script: str, *, namespace: str = "default") -> Iterator[Callable[[str], str]]:
+        """A Python program in a pod that answers each line it reads with one; call what this gives for an answer."""
+        command = [str(Path(sys.executable).with_name("lateen")), "exec", "-i", pod, "-n", namespace, "--", "python3", "-u", "-c", script]
+        environment = {"PATH": "/usr/bin:/bin", "LATEEN_DATA_DIR": str(self.data), "HOME": str(Path.home())}
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as talker:
+            said, told = talker.stdin, talker.stdout
+            assert said is not None and told is not None  # noqa: S101, PT018
+
+            def ask(line: str) -> str:
+                print(line, file=said, flush=True)
+                return told.readline().strip()
+
+            try:
+                yield ask
+            finally:
+                said.close()
+                try:
+                    talker.wait(_COMMAND_SECONDS)
+                finally:
+                    talker.kill()
+
     def sign_in(self, user: str) -> dict[str, str]:
         """The header fields of a browser in which that user has signed in to the product page."""
         answer = self.call(

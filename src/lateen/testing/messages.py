@@ -1,6 +1,7 @@
 """Envoy's messages as plain data in one canonical form: JSON of istiod or a frame of ours, both parsed and printed the same way.
 
-An Any of a type that upstream Envoy does not have is kept as plain data. Must not know any meaning of the fields.
+An Any of a type that upstream Envoy does not have is kept as plain data. Listeners of a snapshot are given as they act: with the filters
+that come as resources of their own put in.
 """
 
 import importlib
@@ -11,9 +12,10 @@ from google.protobuf import descriptor_pool, json_format, symbol_database
 from google.protobuf.message import Message
 
 from lateen.model.frame import Frame, Snapshot
-from lateen.xds.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
+from lateen.xds.filters.slots import put_in
+from lateen.xds.resources import CLUSTER, ENDPOINTS, EXTENSION, LISTENER, ROUTES, SECRET
 
-__all__ = ["KINDS", "frame_message", "load_types", "parse", "plain", "snapshot_messages"]
+__all__ = ["KINDS", "frame_message", "kind_messages", "load_types", "parse", "plain", "snapshot_messages"]
 
 _STRUCT = "type.googleapis.com/google.protobuf.Struct"
 _WELL_KNOWN = ("google.protobuf.Struct", "google.protobuf.StringValue", "google.protobuf.BytesValue")
@@ -24,6 +26,7 @@ KINDS = {"clusters": CLUSTER, "endpoints": ENDPOINTS, "listeners": LISTENER, "ro
 # Modules whose messages occur inside an Any: parsing needs them loaded.
 _MODULES = (
     "envoy.config.cluster.v3.cluster_pb2",
+    "envoy.config.core.v3.extension_pb2",
     "envoy.config.endpoint.v3.endpoint_pb2",
     "envoy.config.listener.v3.listener_pb2",
     "envoy.config.route.v3.route_pb2",
@@ -33,6 +36,7 @@ _MODULES = (
     "envoy.extensions.access_loggers.grpc.v3.als_pb2",
     "envoy.extensions.filters.common.matcher.action.v3.skip_action_pb2",
     "envoy.extensions.filters.http.cors.v3.cors_pb2",
+    "envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2",
     "envoy.extensions.filters.http.fault.v3.fault_pb2",
     "envoy.extensions.filters.http.grpc_stats.v3.config_pb2",
     "envoy.extensions.filters.http.jwt_authn.v3.config_pb2",
@@ -93,8 +97,17 @@ def frame_message(frame: Frame) -> Message:
 
 
 def snapshot_messages(snapshot: Snapshot) -> dict[str, dict[str, Message]]:
-    """Everything of a proxy, by kind (`clusters`, `listeners`, ...) and name."""
-    return {kind: {name: frame_message(frame) for name, frame in snapshot.get(url, {}).items()} for kind, url in KINDS.items()}
+    """Everything of a proxy, by kind (`clusters`, `listeners`, ...) and name; listeners as they act."""
+    return {kind: kind_messages(snapshot, kind) for kind in KINDS}
+
+
+def kind_messages(snapshot: Snapshot, kind: str) -> dict[str, Message]:
+    """A proxy's resources of one kind, by name."""
+    found = {name: frame_message(frame) for name, frame in snapshot.get(KINDS[kind], {}).items()}
+    extensions: Any = {name: frame_message(frame) for name, frame in snapshot.get(EXTENSION, {}).items()}
+    for listener in found.values() if kind == "listeners" else ():
+        put_in(listener, extensions)
+    return found
 
 
 def plain(message: Message) -> dict[str, Any]:

@@ -24,11 +24,12 @@ from lateen.model.secretplan import SecretPlan
 from lateen.util.problem import Problem, Problems
 from lateen.xds.cluster import build_cluster, build_passthrough
 from lateen.xds.endpoint import build_load_assignment
+from lateen.xds.filters.slots import build_extensions
 from lateen.xds.listener import build_listener
 from lateen.xds.pack import pack, wrap
 from lateen.xds.patches.apply import Made, Patched, apply
 from lateen.xds.patches.parse import Ready, parse_plan
-from lateen.xds.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
+from lateen.xds.resources import CLUSTER, ENDPOINTS, EXTENSION, LISTENER, ROUTES, SECRET
 from lateen.xds.secret import build_secret
 from lateen.xds.virtualhost import host_entry, join_route_configuration
 
@@ -36,7 +37,7 @@ __all__ = ["Snapshots"]
 
 Frames = Mapping[str, Frame]
 _KEPT = 256  # scope sets of which is kept what changes made of their frames
-_EMPTY: Snapshot = {url: {} for url in (CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET)}
+_EMPTY: Snapshot = {url: {} for url in (CLUSTER, ENDPOINTS, EXTENSION, LISTENER, ROUTES, SECRET)}
 
 
 class HostBytes(NamedTuple):
@@ -64,7 +65,7 @@ class Snapshots:
         self._catch_all: Collection[Client, HostBytes] = graph.one("catch-all bytes", routes.catch_all, _host_bytes)
         self._route_frames: Collection[OutboundScope, Frames] = graph.one("route frames", routes.tables, self._routes_of)
         self._outbound: Collection[OutboundScope, Frames] = graph.one("outbound listener frames", listeners.outbound, _listener_frames)
-        self._inbound: Collection[InboundScope, Frame] = graph.one("inbound listener frames", listeners.inbound, _listener_frame)
+        self._inbound: Collection[InboundScope, Snapshot] = graph.one("inbound listener frames", listeners.inbound, _inbound_listener)
         self._gateways: Collection[GatewayScope, Snapshot] = graph.one("gateway frames", listeners.gateways, _gateway_frames)
         places = world.places
         self._near_endpoints: Collection[tuple[PlacedView, str], Frame] = graph.one(
@@ -139,12 +140,13 @@ class Snapshots:
         if scopes.kind == "router":
             return self._gateway(read, scopes.gateway[0], scopes.place), ()
         outbound, inbound = scopes.outbound[0], scopes.inbound[0]
-        listener = read.get(self._inbound, inbound)
+        taken_in = read.get(self._inbound, inbound) or _EMPTY
         clusters, endpoints = self._of_client(read, outbound.client, scopes.place)
         return {
             CLUSTER: {**self._fixed_of(read, "sidecar"), **clusters, **(read.get(self._inbound_clusters, inbound) or {})},
             ENDPOINTS: endpoints,
-            LISTENER: {**(read.get(self._outbound, outbound) or {}), **({listener.name: listener} if listener is not None else {})},
+            EXTENSION: taken_in[EXTENSION],
+            LISTENER: {**(read.get(self._outbound, outbound) or {}), **taken_in[LISTENER]},
             ROUTES: read.get(self._route_frames, outbound) or {},
             SECRET: read.get(self._client_secrets, outbound.client) or {},
         }, ()
@@ -234,8 +236,13 @@ def _host_bytes(_read: Read, _key: object, plan: VirtualHostPlan) -> tuple[HostB
     return HostBytes(host_entry(plan), plan.owners), ()
 
 
-def _listener_frame(_read: Read, _key: object, plan: ListenerPlan) -> tuple[Frame, Problems]:
-    return pack(plan.name, LISTENER, build_listener(plan), plan.owners), ()
+def _inbound_listener(_read: Read, _key: object, plan: ListenerPlan) -> tuple[Snapshot, Problems]:
+    return {LISTENER: {plan.name: pack(plan.name, LISTENER, build_listener(plan), plan.owners)}, EXTENSION: _extensions((plan,))}, ()
+
+
+def _extensions(plans: tuple[ListenerPlan, ...]) -> Frames:
+    owners = tuple(dict.fromkeys(owner for plan in plans for owner in plan.owners))
+    return {name: pack(name, EXTENSION, config, owners) for name, config in build_extensions(plans).items()}
 
 
 def _listener_frames(_read: Read, _key: object, plans: tuple[ListenerPlan, ...]) -> tuple[Frames, Problems]:
@@ -250,6 +257,7 @@ def _gateway_frames(_read: Read, _scope: GatewayScope, view: GatewayView) -> tup
         routes[name] = wrap(name, ROUTES, joined, owners)
     return {
         LISTENER: {plan.name: pack(plan.name, LISTENER, build_listener(plan), plan.owners) for plan in view.listeners},
+        EXTENSION: _extensions(view.listeners),
         ROUTES: routes,
         SECRET: _secrets(view.secrets),
     }, ()

@@ -1,6 +1,6 @@
 """ADS dialogues: what a client asks and answers, and what it is sent, without gRPC."""
 
-from lateen.ads.messages import CDS, EDS, LDS, RDS, Push, Request
+from lateen.ads.messages import CDS, ECDS, EDS, LDS, RDS, Push, Request
 from lateen.ads.stream import Stream
 from lateen.api.meta import Key
 from lateen.model.frame import Frame, Snapshot, make_frame
@@ -228,3 +228,12 @@ def test_a_new_set_of_names_counts_under_the_nonce_already_answered() -> None:
     assert stream.on_request(ask(EDS, "a", replace=True, nonce=first.nonce)) == ()
     (second,) = stream.on_request(ask(EDS, "a", "b", replace=True, nonce=first.nonce))
     assert names(second) == ["a@1", "b@1"]
+
+
+def test_configurations_of_filters_are_not_taken_away() -> None:
+    """A chain that drains still serves with them; the stream is in sync all the same."""
+    stream = Stream({ECDS: {"rules": frame(ECDS, "rules")}}, sotw=False)
+    pushed = stream.on_request(ask(ECDS, "rules"))
+    stream.on_request(ack(pushed[0]))
+    assert stream.on_snapshot({ECDS: {}}) == ()
+    assert stream.synced(ECDS)

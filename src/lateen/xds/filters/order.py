@@ -8,15 +8,12 @@ from collections.abc import Callable, Iterable
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
 from msgspec import Struct
 
-from lateen.model.authz import AuthzStep, RbacPlan
 from lateen.model.listenerplan import HttpPlan
 from lateen.xds.filters.alpn import build_alpn
 from lateen.xds.filters.common import build_cors, build_fault, build_grpc_stats, build_router
-from lateen.xds.filters.extauthz import build_http_ext_authz
-from lateen.xds.filters.jwt import build_jwt
-from lateen.xds.filters.rbac import build_http_rbac
+from lateen.xds.filters.slots import build_rule_slots, build_service_slots, build_token_slot
 
-__all__ = ["build_http_authz", "build_http_filters"]
+__all__ = ["build_http_filters"]
 
 Filters = Iterable[hcm_pb2.HttpFilter]
 
@@ -28,19 +25,14 @@ class Place(Struct, frozen=True):
     roles: tuple[str, ...] = ("inbound", "outbound", "gateway")
 
 
-def build_http_authz(steps: tuple[AuthzStep, ...]) -> Filters:
-    """Authorization of a chain of HTTP, in order."""
-    return [build_http_rbac(step) if isinstance(step, RbacPlan) else build_http_ext_authz(step) for step in steps]
-
-
 def _always(build: Callable[[], hcm_pb2.HttpFilter]) -> Callable[[HttpPlan], Filters]:
     return lambda _plan: (build(),)
 
 
 ORDER = (
-    Place(lambda plan: build_http_authz(plan.authz.custom) if plan.authz else ()),  # an outside service may refuse before any work
-    Place(lambda plan: (build_jwt(plan.authn),) if plan.authn else ()),  # before the rules, which may ask for claims
-    Place(lambda plan: build_http_authz(plan.authz.rules) if plan.authz else ()),  # knows peer and token now
+    Place(lambda _plan: build_service_slots(), ("inbound", "gateway")),  # an outside service may refuse before any work
+    Place(_always(build_token_slot), ("inbound", "gateway")),  # before the rules, which may ask for claims
+    Place(lambda _plan: build_rule_slots(), ("inbound", "gateway")),  # knows peer and token now
     Place(_always(build_grpc_stats)),  # before anything that may answer, so that every call is counted
     Place(_always(build_fault)),  # after what identifies the call, before anything leaves the proxy
     Place(_always(build_cors)),  # answers preflights itself, so it stands behind faults as in Istio

@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.core.v3 import extension_pb2
 from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 from google.protobuf.message import Message
 
 from lateen.model.frame import Frame, Owner, Snapshot
+from lateen.xds.filters.slots import put_in
 from lateen.xds.pack import pack
 from lateen.xds.patches.clusters import cluster_matches, patch_cluster
 from lateen.xds.patches.listeners import patch_listener
@@ -89,7 +91,7 @@ def apply(kind: str, snapshot: Snapshot, hosts: Mapping[str, tuple[str, ...]], c
         clusters[name] = _cluster(frame, hosts.get(name, ()), patches, work)
     for name, frame in snapshot[LISTENER].items():
         patches = inbound if name == "virtualInbound" else outbound
-        listeners[name] = _listener(frame, patches, work)
+        listeners[name] = _listener(frame, snapshot.get(EXTENSION, {}), patches, work)
     for name, frame in snapshot[ROUTES].items():
         routes[name] = _routes(frame, outbound, work)
     for patches in both:
@@ -115,12 +117,15 @@ def _cluster(frame: Frame, hosts: tuple[str, ...], patches: Patches, work: _Work
     return work.frame(frame, cluster_pb2.Cluster(), change)
 
 
-def _listener(frame: Frame, patches: Patches, work: _Work) -> Frame | None:
+def _listener(frame: Frame, extensions: Mapping[str, Frame], patches: Patches, work: _Work) -> Frame | None:
+    """Where HTTP filters are looked for, they stand in the listener as in Istio's, so that they are found under their names."""
     if not patches.listeners:
         return frame
 
     def change(message: Message, found: Used) -> bool:
         assert isinstance(message, listener_pb2.Listener)  # noqa: S101 - made below
+        if patches.of("HTTP_FILTER"):
+            put_in(message, {name: extension_pb2.TypedExtensionConfig.FromString(_resource(one)) for name, one in extensions.items()})
         return patch_listener(message, patches, found)
 
     return work.frame(frame, listener_pb2.Listener(), change)
