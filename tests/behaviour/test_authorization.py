@@ -110,13 +110,13 @@ def test_connections_are_let_in_by_port_and_caller(mesh: Mesh) -> None:
         assert echoed(mesh, 9001) == ""
 
 
-def echoed(mesh: Mesh, port: int) -> str:
-    """What tcp-echo sends back to the curl pod; "" where the connection is cut."""
+def echoed(mesh: Mesh, port: int, app: str = "curl") -> str:
+    """What tcp-echo sends back to the pod of `app`; "" where the connection is cut."""
     script = (
         "import socket; s = socket.create_connection(('tcp-echo', %d), 10); s.sendall(b'world\\n')\n"
         "try: print(s.makefile().readline().strip())\nexcept OSError: print()"
     )
-    return mesh.exec(mesh.pod("curl"), "python3", "-c", script % port).strip()
+    return mesh.exec(mesh.pod(app), "python3", "-c", script % port).strip()
 
 
 def test_a_gateway_refuses_before_it_forwards(mesh: Mesh) -> None:
@@ -130,8 +130,11 @@ def test_a_gateway_refuses_before_it_forwards(mesh: Mesh) -> None:
 
 @pytest.fixture(scope="module")
 def authorizer(mesh: Mesh, samples: Path) -> Iterator[Mesh]:
-    """Istio's sample authorizer runs, and MeshConfig names it."""
-    sample = samples / "extauthz" / "ext-authz.yaml"
+    """Istio's sample authorizer runs, and MeshConfig names it. Over gRPC it lets in the service account `sleep` as well."""
+    container = "        name: ext-authz\n        ports:"
+    text = (samples / "extauthz" / "ext-authz.yaml").read_text()
+    assert container in text
+    sample = text.replace(container, "        args: [-allow_service_account, sleep]\n" + container)
     mesh.apply(sample, PROVIDERS)
     try:
         wait_until(lambda: mesh.ready("ext-authz"), seconds=30, what="the authorizer is ready")
@@ -150,6 +153,16 @@ def test_a_service_of_the_users_decides(authorizer: Mesh, provider: str) -> None
         assert "denied by ext_authz" in denied.body
         assert get(authorizer, "curl", "/headers", "x-ext-authz:allow").status == 200
         assert get(authorizer, "curl", "/ip").status == 200
+
+
+def test_a_service_of_the_users_decides_about_connections(authorizer: Mesh) -> None:
+    """CUSTOM over gRPC for bytes: the authorizer is told who calls, at the port of the rule and at no other."""
+    rules = [{"to": [{"operation": {"ports": ["9000"]}}]}]
+    spec = {"selector": {"matchLabels": {"app": "tcp-echo"}}, "action": "CUSTOM", "provider": {"name": "over-grpc"}, "rules": rules}
+    with authorizer.applied(policy("ask", spec)):
+        assert echoed(authorizer, 9000, "sleep").endswith(" world")
+        assert echoed(authorizer, 9000) == ""
+        assert echoed(authorizer, 9001).endswith(" world")
 
 
 def test_a_service_that_is_not_there_refuses(mesh: Mesh) -> None:
