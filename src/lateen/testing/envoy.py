@@ -6,7 +6,7 @@ and nothing in it can be reached. Must not be used where what Envoy does with a 
 
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,14 @@ from lateen.testing.messages import plain, snapshot_messages
 from lateen.util.redact import Secret
 from lateen.xds.bootstrap import BootstrapPlan, build_bootstrap
 from lateen.xds.bootstrapclusters import Pipe
+from lateen.xds.bootstrapstats import StatsPlan
 
 __all__ = ["AcceptingEnvoy"]
 
 _PATIENCE = 30.0  # seconds for Envoy to answer everything of one configuration
 _GRACE = 0.1
 _DAY = 86_400
+_STATISTICS = ("cluster.", "filesystem.", "http.", "listener.")
 _SECRETS = ("tls_certificate_sds_secret_configs", "validation_context_sds_secret_config")
 
 
@@ -92,7 +94,9 @@ class AcceptingEnvoy:
         self._hub = _Hub()
         self._door: Door | None = None
         self._signer = Signer(SelfSignedRoot.create("cluster.local", SystemClock().now()))
-        self._sds = SdsServer(folder / "sds" / "s", (os.getuid(), os.getgid()), _certificates(self._signer, ()))
+        self._own = _certificate(self._signer)
+        self._names: frozenset[str] = frozenset()
+        self._sds = SdsServer(folder / "sds" / "s", (os.getuid(), os.getgid()), _certificates(self._own, self._signer, ()))
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -107,6 +111,7 @@ class AcceptingEnvoy:
             metadata={"NAMESPACE": "default", "NAME": "app"},
             xds=Pipe(str(ads)),
             sds=str(self._folder / "sds" / "s"),
+            stats=StatsPlan(prefixes=_STATISTICS),
         )
         bootstrap = self._folder / "bootstrap.pb"
         bootstrap.write_bytes(build_bootstrap(plan))
@@ -120,7 +125,8 @@ class AcceptingEnvoy:
 
     async def load(self, snapshot: Snapshot) -> tuple[str, ...]:
         """Envoy's refusals of this configuration; TimeoutError with its log where it does not answer."""
-        self._sds.update(_certificates(self._signer, _secret_names(snapshot)))
+        self._names |= _secret_names(snapshot)  # what it was once given stays: Envoy may still ask
+        self._sds.update(_certificates(self._own, self._signer, self._names))
         self._hub.snapshot = snapshot
         if self._hub.session is not None:
             self._hub.session.load(snapshot)
@@ -140,7 +146,7 @@ class AcceptingEnvoy:
 
     def own_certificate(self) -> bytes:
         """A certificate chain of the throw-away CA, with its key."""
-        chain, key = _certificate(self._signer)
+        chain, key = self._own
         return chain + key.reveal()
 
     def log(self) -> str:
@@ -181,9 +187,9 @@ def _certificate(signer: Signer) -> tuple[bytes, Secret]:
     return b"".join(signer.sign(request, identity, _DAY, SystemClock().now())), key
 
 
-def _certificates(signer: Signer, names: frozenset[str] | tuple[str, ...]) -> tuple[SecretPlan, ...]:
+def _certificates(own: tuple[bytes, Secret], signer: Signer, names: Iterable[str]) -> tuple[SecretPlan, ...]:
     """One certificate under all names; the CA under those of roots."""
-    chain, key = _certificate(signer)
+    chain, key = own
     roots = {"ROOTCA", *(name for name in names if name.startswith("file-root:") or name.endswith("-cacert"))}
     leaves = {"default", *names} - roots
     return (

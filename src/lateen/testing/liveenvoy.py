@@ -11,9 +11,10 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from msgspec import Struct, convert, to_builtins
 from msgspec.structs import replace
@@ -27,9 +28,10 @@ from lateen.testing.yard import Dial, Heard, Server
 __all__ = ["LiveEnvoy", "Logged", "Seen", "logging_to"]
 
 _SECONDS = 30.0
-_ADMIN = 15000
+_ADMIN, _PROMETHEUS = 15000, 15090
 _FIELDS = {
     "source": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%",
+    "destination": "%DOWNSTREAM_LOCAL_ADDRESS%",
     "cluster": "%UPSTREAM_CLUSTER_RAW%",
     "upstream": "%UPSTREAM_HOST%",
     "route": "%ROUTE_NAME%",
@@ -42,7 +44,8 @@ _FIELDS = {
 }
 _FORMAT = "\t".join(_FIELDS.values())
 _NOTHING = "-"
-_QUIET = 5  # looks at the log, each after more than Envoy's time of flushing it, that show no connection and no entry
+_FLUSHED = 0.015  # seconds: more than Envoy lets pass before it writes its log
+_ADMIN_LISTENER = "listener.admin."
 T = TypeVar("T")
 
 
@@ -50,6 +53,7 @@ class Logged(Struct, frozen=True, kw_only=True):
     """An entry of the access log; what Envoy does not know is ""."""
 
     source: str
+    destination: str
     cluster: str
     upstream: str
     route: str
@@ -129,6 +133,7 @@ class LiveEnvoy:
         if refused:
             raise AssertionError(f"Envoy refused: {refused}")
         wait_until(lambda: self._warming() == 0, seconds=_SECONDS, what="everything is in force", every=0.02)
+        self.ask(Dial(port=_PROMETHEUS, target="/stats/prometheus?filter=none"))  # served by the worker, after it took the new listeners
 
     def _warming(self) -> int:
         stats = self.statistics("warming")
@@ -136,8 +141,9 @@ class LiveEnvoy:
 
     def call(self, *dials: Dial, together: bool = False) -> list[Seen]:
         """Make the calls, one after the other unless `together`, with what Envoy logged of each."""
-        heard = convert(self._tell(calls=dials, together=together)["heard"], list[Heard])
-        return [Seen(heard=one, log=log) for one, log in zip(heard, self._logged(heard), strict=True)]
+        heard = self.ask(*dials, together=together)
+        logged = self._logged([(one.source, f"{dial.address}:{dial.port}") for dial, one in zip(dials, heard, strict=True)])
+        return [Seen(heard=one, log=log) for one, log in zip(heard, logged, strict=True)]
 
     def ask(self, *dials: Dial, together: bool = False) -> list[Heard]:
         """As `call`, where the log does not matter."""
@@ -145,28 +151,33 @@ class LiveEnvoy:
 
     def statistics(self, pattern: str) -> dict[str, int]:
         """Envoy's counters and gauges whose names match."""
-        answer = self.ask(Dial(port=_ADMIN, target=f"/stats?filter={pattern}&type=Gauges"))[0]
-        counters = self.ask(Dial(port=_ADMIN, target=f"/stats?filter={pattern}&type=Counters"))[0]
-        lines = (line.rpartition(": ") for line in f"{answer.body}\n{counters.body}".splitlines() if ": " in line)
-        return {name: int(value) for name, _, value in lines}
+        answer = self.ask(Dial(port=_ADMIN, target=f"/stats?filter={quote(pattern)}"))[0]
+        lines = (line.rpartition(": ") for line in answer.body.splitlines())
+        return {name: int(value) for name, _, value in lines if value.isdigit()}
 
-    def _logged(self, heard: Sequence[Heard]) -> Iterable[Logged | None]:
-        """Envoy writes when a request or connection has ended. Whoever got no answer may have got no further than the listener."""
-        wanted = {one.source for one in heard if one.source}
-        found: dict[str, Logged] = {}
-        quiet = 0
+    def _logged(self, ends: Sequence[tuple[str, str]]) -> list[Logged | None]:
+        """By both ends of the connection, when all are over. A call without an entry got no further than the listener."""
+        wanted = {pair for pair in ends if pair[0]}
+        found: dict[tuple[str, str], Logged] = {}
+        over = 0
 
         def complete() -> bool:
-            nonlocal quiet
+            nonlocal over
+            over = over + 1 if self._written() else 0
             text = self._log.read_text()[self._read :]
             whole = text[: text.rfind("\n") + 1]
             self._read += len(whole)
-            found.update({entry.source: entry for line in whole.splitlines() if (entry := _entry(line)) is not None})
-            quiet = 0 if whole or any(self.statistics("^listener.*downstream_cx_active$").values()) else quiet + 1
-            return wanted <= set(found) or quiet > _QUIET
+            found.update({(entry.source, entry.destination): entry for line in whole.splitlines() if (entry := _entry(line)) is not None})
+            return wanted <= set(found) or over > 1
 
-        wait_until(complete, seconds=_SECONDS, what="Envoy has logged the calls", every=0.01)
-        return [found.get(one.source) for one in heard]
+        wait_until(complete, seconds=_SECONDS, what="Envoy has logged the calls", every=_FLUSHED)
+        return [found.get(pair) for pair in ends]
+
+    def _written(self) -> bool:
+        """Whether nothing is under way that could still be logged."""
+        seen = self.statistics("(^listener.*downstream_cx_active|write_total_buffered)$")
+        own = [value for name, value in seen.items() if not name.startswith(_ADMIN_LISTENER)]
+        return bool(own) and not any(own)
 
     @property
     def certificate(self) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import cycle
 from typing import Any
 
 from msgspec import Struct, convert, to_builtins
@@ -28,6 +29,7 @@ _MARKS = (15001, 15006)  # ports that marked connections are redirected to; the 
 _SO_MARK = 36
 _ANY = "0.0.0.0"  # noqa: S104 - in a namespace of its own
 _READ = 65536
+_SOURCES = cycle(range(20000, 32000))  # below the ports that the kernel gives to others
 
 
 class Server(Struct, frozen=True, kw_only=True):
@@ -178,6 +180,9 @@ def _connected(dial: Dial) -> Iterator[socket.socket]:
     kind = socket.AF_UNIX if dial.path else socket.AF_INET
     with socket.socket(kind) as connection:
         connection.settimeout(_SECONDS)
+        if not dial.path:  # a port of its own: where two share one, the redirection gives one of them another
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            connection.bind(("", next(_SOURCES)))
         if dial.redirect:
             connection.setsockopt(socket.SOL_SOCKET, _SO_MARK, dial.redirect)
         connection.connect(dial.path or (dial.address, dial.port))
