@@ -103,6 +103,16 @@ spec:
 """
 
 
+def condition(mesh: Mesh, kind: str, name: str, wanted: str) -> tuple[str, str]:
+    """Status and message of a condition, once it is there."""
+
+    def found() -> bool:
+        return wanted in conditions(mesh, kind, name)
+
+    wait_until(found, seconds=10, what=f"{wanted} of {name}")
+    return conditions(mesh, kind, name)[wanted]
+
+
 def conditions(mesh: Mesh, kind: str, name: str) -> dict[str, tuple[str, str]]:
     """The conditions of an object: status and message by type."""
     found = json.loads(mesh.must("get", kind, name, "-o", "json")).get("status", {}).get("conditions", ())
@@ -122,9 +132,7 @@ def test_changes_act_where_they_say(mesh: Mesh) -> None:
         assert mesh.call_from(curl, "http://helloworld:5000/pot")[0].body == "from the client"
         clusters = mesh.must("exec", curl, "-c", "istio-proxy", "--", "pilot-agent", "request", "GET", "clusters")
         assert "outbound|8000||httpbin.default.svc.cluster.local::default_priority::max_connections::77" in clusters
-        status, message = wait_until(
-            lambda: conditions(mesh, "envoyfilter", "httpbin").get("Accepted", False), seconds=5, what="what changes nothing is told"
-        )
+        status, message = condition(mesh, "envoyfilter", "httpbin", "Accepted")
         assert status == "True"
         assert message.startswith("spec.configPatches[2].match: the REMOVE of LISTENER_FILTER changes nothing")
     plain = mesh.call_from(curl, "http://httpbin:8000/get")[0]
@@ -153,9 +161,7 @@ def test_one_that_envoy_refuses_holds_nothing_up(mesh: Mesh) -> None:
                 seconds=10,
                 what="the good changes act",
             )
-            status, message = wait_until(
-                lambda: conditions(mesh, "envoyfilter", "refused").get("Rejected", False), seconds=10, what="the bad one is told"
-            )
+            status, message = condition(mesh, "envoyfilter", "refused", "Rejected")
             assert status == "True"
             assert "lua" in message.lower()
             assert "Rejected" not in conditions(mesh, "virtualservice", "good-7")

@@ -162,7 +162,7 @@ def _key_of(raw: Mapping[str, Any], info: KindInfo | None) -> Key | None:
         return None
     fields = metadata if isinstance(metadata, dict) else {}
     namespace, name = (value if isinstance(value, str) else "" for value in (fields.get("namespace"), fields.get("name")))
-    return Key(kind, namespace if info is None or info.namespaced else "", name)
+    return Key(info.id if info is not None else kind, namespace if info is None or info.namespaced else "", name)
 
 
 def _nameless(raw: Mapping[str, Any]) -> tuple[Finding, ...]:

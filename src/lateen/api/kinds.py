@@ -28,7 +28,7 @@ class Column(Struct, frozen=True):
 
 
 class KindInfo(Struct, frozen=True, kw_only=True):
-    """All names of one kind; `kind` is unique in the table, so it can stand in an object's key."""
+    """All names of one kind; `id` is unique in the table, so it can stand in an object's key."""
 
     kind: str
     group: str
@@ -41,6 +41,12 @@ class KindInfo(Struct, frozen=True, kw_only=True):
     columns: tuple[Column, ...] = ()
     categories: tuple[str, ...] = ()
     storage_version: str = ""  # "" is the first of `versions`
+    apart: str = ""  # the id, where another kind has the same name
+
+    @property
+    def id(self) -> str:
+        """The kind's own name in keys."""
+        return self.apart or self.kind
 
     @property
     def api_version(self) -> str:
@@ -110,6 +116,27 @@ def _istio(
     )
 
 
+def _gateway_api(
+    kind: str, plural: str, *short: str, versions: tuple[str, ...], columns: Iterable[Column] = (), namespaced: bool = True, apart: str = ""
+) -> KindInfo:
+    return KindInfo(
+        kind=kind,
+        group="gateway.networking.k8s.io",
+        versions=versions,
+        plural=plural,
+        singular=kind.lower(),
+        short_names=short,
+        namespaced=namespaced,
+        columns=tuple(columns),
+        categories=("gateway-api",),
+        apart=apart,
+    )
+
+
+def _condition(name: str) -> str:
+    return f'.status.conditions[?(@.type=="{name}")].status'
+
+
 _THREE = ("v1", "v1beta1", "v1alpha3")
 
 KINDS: tuple[KindInfo, ...] = (
@@ -121,6 +148,26 @@ KINDS: tuple[KindInfo, ...] = (
     _core("Secret", "secrets", type=core.Secret),
     _core("ConfigMap", "configmaps", "cm", type=core.ConfigMap),
     _core("Event", "events", "ev", type=core.Event),
+    _core("Endpoints", "endpoints", "ep"),
+    _core("PersistentVolumeClaim", "persistentvolumeclaims", "pvc"),
+    _core("ResourceQuota", "resourcequotas", "quota"),
+    _core("LimitRange", "limitranges", "limits"),
+    _kube("apps", "StatefulSet", "statefulsets", "sts", all=True),
+    _kube("apps", "DaemonSet", "daemonsets", "ds", all=True),
+    _kube("batch", "Job", "jobs", all=True),
+    _kube("batch", "CronJob", "cronjobs", "cj", all=True),
+    _kube("coordination.k8s.io", "Lease", "leases"),
+    _kube("networking.k8s.io", "Ingress", "ingresses", "ing"),
+    _kube("networking.k8s.io", "IngressClass", "ingressclasses", namespaced=False),
+    _kube("networking.k8s.io", "NetworkPolicy", "networkpolicies", "netpol"),
+    _kube("policy", "PodDisruptionBudget", "poddisruptionbudgets", "pdb"),
+    _kube("rbac.authorization.k8s.io", "Role", "roles"),
+    _kube("rbac.authorization.k8s.io", "RoleBinding", "rolebindings"),
+    _kube("rbac.authorization.k8s.io", "ClusterRole", "clusterroles", namespaced=False),
+    _kube("rbac.authorization.k8s.io", "ClusterRoleBinding", "clusterrolebindings", namespaced=False),
+    _kube("admissionregistration.k8s.io", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", namespaced=False),
+    _kube("admissionregistration.k8s.io", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", namespaced=False),
+    _kube("apiextensions.k8s.io", "CustomResourceDefinition", "customresourcedefinitions", "crd", "crds", namespaced=False),
     _kube("apps", "Deployment", "deployments", "deploy", type=core.Deployment, all=True),
     _kube("apps", "ReplicaSet", "replicasets", "rs", type=core.ReplicaSet, all=True),
     _kube("discovery.k8s.io", "EndpointSlice", "endpointslices", type=core.EndpointSlice),
@@ -201,9 +248,42 @@ KINDS: tuple[KindInfo, ...] = (
     _istio(
         "extensions", "TrafficExtension", "trafficextensions", versions=("v1alpha1",), type=extensions.TrafficExtension, columns=(_AGE,)
     ),
+    _gateway_api(
+        "GatewayClass",
+        "gatewayclasses",
+        "gc",
+        versions=("v1", "v1beta1"),
+        namespaced=False,
+        columns=(
+            Column("Controller", ".spec.controllerName"),
+            Column("Accepted", _condition("Accepted")),
+            _AGE,
+            Column("Description", ".spec.description", priority=1),
+        ),
+    ),
+    _gateway_api(
+        "Gateway",
+        "gateways",
+        "gtw",
+        versions=("v1", "v1beta1"),
+        apart="KubernetesGateway",
+        columns=(
+            Column("Class", ".spec.gatewayClassName"),
+            Column("Address", ".status.addresses[*].value"),
+            Column("Programmed", _condition("Programmed")),
+            _AGE,
+        ),
+    ),
+    _gateway_api("HTTPRoute", "httproutes", versions=("v1", "v1beta1"), columns=(Column("Hostnames", ".spec.hostnames"), _AGE)),
+    _gateway_api("GRPCRoute", "grpcroutes", versions=("v1",), columns=(Column("Hostnames", ".spec.hostnames"), _AGE)),
+    _gateway_api("TLSRoute", "tlsroutes", versions=("v1", "v1alpha3", "v1alpha2"), columns=(_AGE,)),
+    _gateway_api("TCPRoute", "tcproutes", versions=("v1alpha2",), columns=(_AGE,)),
+    _gateway_api("ReferenceGrant", "referencegrants", "refgrant", versions=("v1", "v1beta1"), columns=(_AGE,)),
+    _gateway_api("BackendTLSPolicy", "backendtlspolicies", "btlspolicy", versions=("v1", "v1alpha3"), columns=(_AGE,)),
+    _gateway_api("ListenerSet", "listenersets", "lset", versions=("v1",), columns=(_AGE,)),
 )
 
-_BY_KIND = {info.kind: info for info in KINDS}
+_BY_KIND = {info.id: info for info in KINDS}
 _BY_PLURAL = {(info.group, info.plural): info for info in KINDS}
 _BY_API = {(info.api_version_of(version), info.kind): info for info in KINDS for version in info.versions}
 _BY_WORD: dict[str, KindInfo] = {}
@@ -214,12 +294,12 @@ for _info in KINDS:
 
 
 def by_kind(kind: str) -> KindInfo | None:
-    """The kind with this unique name."""
+    """The kind with this id."""
     return _BY_KIND.get(kind)
 
 
 def info_of(kind: str) -> KindInfo:
-    """The kind with this unique name, which is known to be in the table; ValueError where it is not."""
+    """The kind with this id, which is known to be in the table; ValueError where it is not."""
     info = by_kind(kind)
     if info is None:
         raise ValueError(f"{kind} is not in the table of kinds")

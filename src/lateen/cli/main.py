@@ -40,6 +40,7 @@ COMMANDS = {
     "exec": Entry("execute", "execute", "Run a command in a container."),
     "authz": Entry("authz", "authz", "Who may call a pod, and why a call was refused."),
     "kubeconfig": Entry("kubeconfig", "kubeconfig", "Print a kubeconfig of the running mesh, for kubectl."),
+    "crds": Entry("crds", "crds", "Print the CustomResourceDefinitions of Istio's kinds, for a cluster."),
     "discovery": Entry("discovery", "discovery", "Run the control plane alone, as istiod."),
     "version": Entry("version", "version", "Say the versions of Lateen, Envoy and Istio's API."),
 }

@@ -210,6 +210,50 @@ def _event(obj: JsonObject, now: datetime) -> list[object]:
     ]
 
 
+def _stateful_set(obj: JsonObject, now: datetime) -> list[object]:
+    ready = f"{section(obj, 'status').get('readyReplicas', 0)}/{section(obj, 'spec').get('replicas', 1)}"
+    return [_name(obj), ready, created(obj, now), *_containers(obj)]
+
+
+def _daemon_set(obj: JsonObject, now: datetime) -> list[object]:
+    spec, status = section(obj, "spec"), section(obj, "status")
+    names = ("desiredNumberScheduled", "currentNumberScheduled", "numberReady", "updatedNumberScheduled", "numberAvailable")
+    node = _selector(section(section(section(spec, "template"), "spec"), "nodeSelector"))
+    selector = _selector(section(section(spec, "selector"), "matchLabels"))
+    return [_name(obj), *(status.get(name, 0) for name in names), node, created(obj, now), *_containers(obj), selector]
+
+
+def _ingress(obj: JsonObject, now: datetime) -> list[object]:
+    spec = section(obj, "spec")
+    hosts = [str(rule["host"]) for rule in dicts(spec.get("rules")) if rule.get("host")]
+    given = dicts(section(section(obj, "status"), "loadBalancer").get("ingress"))
+    addresses = [str(entry.get("ip") or entry.get("hostname")) for entry in given]
+    return [
+        _name(obj),
+        spec.get("ingressClassName") or _NONE,
+        _shortened(hosts) if hosts else "*",
+        _join(addresses, ""),
+        "80, 443" if spec.get("tls") else "80",
+        created(obj, now),
+    ]
+
+
+def _lease(obj: JsonObject, now: datetime) -> list[object]:
+    return [_name(obj), section(obj, "spec").get("holderIdentity") or "", created(obj, now)]
+
+
+def _webhooks(obj: JsonObject, now: datetime) -> list[object]:
+    return [_name(obj), len(dicts(obj.get("webhooks"))), created(obj, now)]
+
+
+def _dated(obj: JsonObject, _now: datetime) -> list[object]:
+    return [_name(obj), section(obj, "metadata").get("creationTimestamp")]
+
+
+def _plain(obj: JsonObject, now: datetime) -> list[object]:
+    return [_name(obj), created(obj, now)]
+
+
 _WORKLOAD_WIDE = "Containers|Images|Selector"
 _EVENT_COLUMNS = (
     *_columns("Last Seen|Type|Reason|Object", "Subobject|Source"),
@@ -230,4 +274,33 @@ COLUMNS: Mapping[str, Printer] = {
     "endpointslices.discovery.k8s.io": Printer(_columns("Name|AddressType|Ports|Endpoints|Age"), _endpoint_slice),
     "endpoints": Printer(_columns("Name|Endpoints|Age"), _endpoints),
     "events": Printer(_EVENT_COLUMNS, _event),
+    "statefulsets.apps": Printer(_columns("Name|Ready|Age", "Containers|Images"), _stateful_set),
+    "daemonsets.apps": Printer(
+        _columns("Name|#Desired|#Current|#Ready|#Up-to-date|#Available|Node Selector|Age", _WORKLOAD_WIDE), _daemon_set
+    ),
+    "ingresses.networking.k8s.io": Printer(_columns("Name|Class|Hosts|Address|Ports|Age"), _ingress),
+    "leases.coordination.k8s.io": Printer(_columns("Name|Holder|Age"), _lease),
+    **dict.fromkeys(
+        ("mutatingwebhookconfigurations.admissionregistration.k8s.io", "validatingwebhookconfigurations.admissionregistration.k8s.io"),
+        Printer(_columns("Name|#Webhooks|Age"), _webhooks),
+    ),
+    **dict.fromkeys(
+        ("customresourcedefinitions.apiextensions.k8s.io", "roles.rbac.authorization.k8s.io", "clusterroles.rbac.authorization.k8s.io"),
+        Printer((ColumnDefinition("Name"), ColumnDefinition("Created At", 0, "date")), _dated),
+    ),
+    **dict.fromkeys(
+        (
+            "persistentvolumeclaims",
+            "resourcequotas",
+            "limitranges",
+            "jobs.batch",
+            "cronjobs.batch",
+            "ingressclasses.networking.k8s.io",
+            "networkpolicies.networking.k8s.io",
+            "poddisruptionbudgets.policy",
+            "rolebindings.rbac.authorization.k8s.io",
+            "clusterrolebindings.rbac.authorization.k8s.io",
+        ),
+        Printer(_columns("Name|Age"), _plain),
+    ),
 }

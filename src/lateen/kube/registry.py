@@ -32,7 +32,7 @@ from lateen.util.times import rfc3339
 __all__ = ["PROTECTED_NAMESPACES", "Registry", "Surroundings", "Written"]
 
 PROTECTED_NAMESPACES = ("default", "kube-system")
-_KEPT_STATUS = ("nodes",)
+_KEPT_STATUS = ("nodes", "customresourcedefinitions.apiextensions.k8s.io")
 PLAIN = WriteOptions()
 _Change = Callable[[JsonObject], JsonObject]
 _SYSTEM_METADATA = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "namespace", "name")

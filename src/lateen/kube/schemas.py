@@ -31,7 +31,7 @@ def schemas_of(infos: Mapping[str, tuple[KindInfo, str]]) -> JsonObject:
     found: JsonObject = {}
     for name, (info, version) in infos.items():
         tops, parts = _schemas()
-        schema = dict(tops[info.kind])
+        schema = dict(tops[info.id])
         gvk = {"group": info.group, "version": version, "kind": info.kind}
         properties = dict(section(schema, "properties")) | {"apiVersion": {"type": "string"}, "kind": {"type": "string"}}
         built_in = not is_custom(info)
@@ -48,9 +48,9 @@ def _schemas() -> tuple[dict[str, JsonObject], JsonObject]:
     converted = {name: _converted(schema) for name, schema in parts.items()}
     by_kind: dict[str, JsonObject] = {}
     for info, top in zip((info for info in KINDS if info.type is not None), tops, strict=True):
-        by_kind[info.kind] = section(converted, str(top["$ref"]).removeprefix(_REF))
+        by_kind[info.id] = section(converted, str(top["$ref"]).removeprefix(_REF))
     plain: JsonObject = {"type": "object", "properties": {"metadata": {"$ref": f"{_REF}ObjectMeta"}}}
-    return {info.kind: by_kind.get(info.kind, plain) for info in KINDS}, dict(converted)
+    return {info.id: by_kind.get(info.id, plain) for info in KINDS}, dict(converted)
 
 
 def _hook(type_: Any) -> dict[str, Any]:  # noqa: ANN401  msgspec's own signature

@@ -11,7 +11,21 @@ from lateen.kube.records import resource_id
 __all__ = ["Subresource", "subresource", "subresources"]
 
 _WITHOUT_STATUS = frozenset(
-    {"configmaps", "secrets", "serviceaccounts", "events", "endpoints", "endpointslices.discovery.k8s.io", "leases.coordination.k8s.io"}
+    {
+        "configmaps",
+        "secrets",
+        "serviceaccounts",
+        "events",
+        "endpoints",
+        "limitranges",
+        "endpointslices.discovery.k8s.io",
+        "leases.coordination.k8s.io",
+        "ingressclasses.networking.k8s.io",
+        "networkpolicies.networking.k8s.io",
+        "referencegrants.gateway.networking.k8s.io",
+        *(f"{plural}.rbac.authorization.k8s.io" for plural in ("roles", "rolebindings", "clusterroles", "clusterrolebindings")),
+        *(f"{plural}webhookconfigurations.admissionregistration.k8s.io" for plural in ("mutating", "validating")),
+    }
 )
 _SCALABLE = frozenset({"deployments.apps", "replicasets.apps", "statefulsets.apps"})
 _READ_WRITE = ("get", "patch", "update")

@@ -16,7 +16,7 @@ from lateen.kube.records import JsonObject, Stored, load, render, resource_id, s
 __all__ = ["column_definitions", "json_path", "metadata_only", "row"]
 
 _STEP = re.compile(
-    r"""\.(?P<name>[\w-]+)|\['(?P<quoted>[^']*)'\]|\[(?P<index>\d+)\]|\[\?\(@\.(?P<field>[\w.]+)\s*==\s*["'](?P<is>[^"']*)["']\)\]"""
+    r"""\.(?P<name>[\w-]+)|\['(?P<quoted>[^']*)'\]|\[(?P<index>\d+|\*)\]|\[\?\(@\.(?P<field>[\w.]+)\s*==\s*["'](?P<is>[^"']*)["']\)\]"""
 )
 
 
@@ -84,7 +84,7 @@ def json_path(obj: object, path: str) -> object:
         if name is not None:
             value = value.get(name) if isinstance(value, dict) else None
         elif step["index"] is not None:
-            index = int(step["index"])
+            index = 0 if step["index"] == "*" else int(step["index"])  # of several the first is printed
             value = value[index] if isinstance(value, list) and index < len(value) else None
         else:
             candidates = value if isinstance(value, list) else []

@@ -20,6 +20,8 @@ from lateen.local.node import NODE_NAME
 
 __all__ = ["LocalAdmission"]
 
+_FOR_OTHERS = frozenset({"CustomResourceDefinition", "Endpoints", "Event", "Lease"})  # what clients keep for themselves, or read
+
 
 class LocalAdmission:
     """A `kube.admission.Admission`; both functions are asked at the moment of the call.
@@ -39,6 +41,8 @@ class LocalAdmission:
             known = self._acted_on()
             idle = () if known is None or info.kind in known else (f"{info.kind} is stored, but this version of Lateen does not act on it",)
             return _validated(new, idle)
+        if info.type is None and info.kind not in _FOR_OTHERS and operation == "CREATE":
+            return AdmissionResult(warnings=(f"{info.kind} is stored, but nothing in this mesh acts on it",))
         if info.kind != "Pod" or operation != "CREATE" or new is None:
             return AdmissionResult()
         pod: JsonObject = copy.deepcopy(dict(new))

@@ -104,7 +104,7 @@ class Ingest:
 
     async def _reflect(self, client: KubeClient, info: KindInfo, *, synced: Callable[[], None]) -> None:
         def on_event(event: str, raw: Mapping[str, object]) -> None:
-            self._stage(info.kind, event, raw)
+            self._stage(info.id, event, raw)
 
         await client.reflect(info, on_event, on_synced=synced)
 

@@ -106,7 +106,7 @@ async def _fill(client: KubeClient, target: Target, limit: int) -> None:
     """Enough objects for more than one page, where a page is small."""
     namespace = target.namespace or "default"
     for number in range(2 * limit + 2 if limit <= 50 else 0):
-        await make(client, target.info.kind, _seed(target, f"page-{number:04}", {}), namespace)
+        await make(client, target.info.id, _seed(target, f"page-{number:04}", {}), namespace)
 
 
 def _seed(target: Target, name: str, body: JsonObject) -> JsonObject:
@@ -137,7 +137,7 @@ async def _ensure(client: KubeClient, target: Target, name: str, body: JsonObjec
         seed["metadata"]["finalizers"] = [_HELD]
     if target.info.kind == "Pod" and told.get("deletionGracePeriodSeconds") == 30:
         seed["spec"] = seed["spec"] | {"nodeName": "n"}
-    await make(client, target.info.kind, seed, target.namespace)
+    await make(client, target.info.id, seed, target.namespace)
     if target.info.kind == "Pod" and section(body, "status").get("phase") in ("Succeeded", "Failed"):
         await client.patch_status(target.info, name, section(body, "status"), target.namespace)
     if deleted or "being deleted" in str(body.get("message", "")):

@@ -18,13 +18,15 @@ from typing import NamedTuple
 
 from lateen.api.kinds import info_of
 from lateen.kube.admission import Admission, admit_all
+from lateen.kube.crds import CUSTOM, served
 from lateen.kube.errors import ApiError, unavailable
 from lateen.kube.paths import Target
-from lateen.kube.records import Change, Persistence, Ref
+from lateen.kube.records import Change, JsonObject, Persistence, Ref, resource_id, section
 from lateen.kube.registry import PROTECTED_NAMESPACES, Registry, Surroundings, Written
 from lateen.kube.store import Store
 from lateen.runtime import log, tasks
 from lateen.runtime.clock import Clock, SystemClock
+from lateen.util.times import rfc3339
 
 __all__ = ["SERVICE_NETWORK", "LiveStore"]
 
@@ -64,11 +66,14 @@ class LiveStore:
         return datetime.fromtimestamp(self._clock.now(), UTC)
 
     async def start(self) -> None:
-        """Make the namespaces that every mesh has."""
-        namespace = info_of("Namespace")
-        for name in PROTECTED_NAMESPACES:
-            if self.store.get(Ref("namespaces", "", name)) is None:
-                await self.write(partial(self.registry.create, Target(namespace, "v1"), {"metadata": {"name": name}}))
+        """Make the namespaces that every mesh has, and the definitions of the custom kinds that are served."""
+        await self._ensure("Namespace", [{"metadata": {"name": name}} for name in PROTECTED_NAMESPACES])
+        await self._ensure("CustomResourceDefinition", [served(info, rfc3339(self._clock.now())) for info in CUSTOM])
+
+    async def _ensure(self, kind: str, objects: Sequence[JsonObject]) -> None:
+        info = info_of(kind)
+        lacking = [raw for raw in objects if self.store.get(Ref(resource_id(info), "", str(section(raw, "metadata")["name"]))) is None]
+        await asyncio.gather(*(self.write(partial(self.registry.create, Target(info, "v1"), raw)) for raw in lacking))
 
     async def write(self, operation: Callable[[], Written]) -> Written:
         """Run `operation` and return its result once it is durable."""
