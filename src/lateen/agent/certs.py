@@ -39,6 +39,11 @@ class OwnSigner:
         self._signed_at = self._signer.version
         return self._signer.sign(csr_pem, self._identity, ttl, self._clock.now(), workload=self._workload)
 
+    @property
+    def revoked(self) -> bytes:
+        """The authority's lists."""
+        return self._signer.revoked_pem
+
     async def changed(self) -> None:
         """Wait for another version of the authority."""
         event = asyncio.Event()
@@ -103,4 +108,4 @@ class Certificates:
         self._rotate_in = rotate_in(issued=now, expires=expires(chain[0]), now=now, jitter=_dice.uniform(-1, 1))
         self.count += 1
         own = SecretPlan(name="default", key=key, chain=b"".join(chain[:-1]))
-        return own, SecretPlan(name="ROOTCA", root=chain[-1])
+        return own, SecretPlan(name="ROOTCA", root=chain[-1], revoked=self._source.revoked)

@@ -49,6 +49,11 @@ class CertificateSource(Protocol):
         """The chain in PEM, leaf first, root last; OSError or ValueError with a sentence when it is not given."""
         ...
 
+    @property
+    def revoked(self) -> bytes:
+        """Lists of revoked certificates that peers must respect, in PEM."""
+        ...
+
     async def changed(self) -> None:
         """Returns when what it signed last is not what it would sign now: the authority was replaced."""
         ...

@@ -1,10 +1,13 @@
-"""An authority that somebody else made (`cacerts`): key, certificate, chain and roots, as Istio names the files; checked before use.
+"""An authority that somebody else made (`cacerts`): key, certificate, chain, roots and lists of what was revoked, as Istio names the
+files; checked before use.
 
 The key must be the certificate's, the certificate a CA's that signs, every link of the chain signed by the next, up to one of the roots,
-and all of it valid now: a half-written or mixed-up set is refused whole, and what signed before goes on. Must not read files.
+and all of it valid now: a half-written or mixed-up set is refused whole, and what signed before goes on. With lists of revoked
+certificates every authority of the chain must have one, since Envoy takes no certificate of an authority without. Must not read files.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from cryptography import x509
@@ -19,7 +22,9 @@ __all__ = ["FILES", "read_plugin"]
 # Each part under Istio's name and under the one that cert-manager and kubectl give it.
 _KEY, _CERTIFICATE = ("ca-key.pem", "tls.key"), ("ca-cert.pem", "tls.crt")
 _CHAIN, _ROOTS = ("cert-chain.pem",), ("root-cert.pem", "ca.crt")
-FILES = (*_KEY, *_CERTIFICATE, *_CHAIN, *_ROOTS)
+_REVOKED = ("ca-crl.pem",)
+FILES = (*_KEY, *_CERTIFICATE, *_CHAIN, *_ROOTS, *_REVOKED)
+_ONE_LIST = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
 
 
 def read_plugin(files: Mapping[str, bytes], now: float) -> Issuer:
@@ -41,7 +46,8 @@ def read_plugin(files: Mapping[str, bytes], now: float) -> Issuer:
     _check_chain(links or chain[:1], roots)
     encoded = b"".join(one.public_bytes(serialization.Encoding.PEM) for one in links)
     all_roots = b"".join(one.public_bytes(serialization.Encoding.PEM) for one in roots)
-    return Issuer(key=key, certificate=own[0], chain_pem=encoded, roots_pem=all_roots)
+    revoked = _revoked(files[_REVOKED[0]], links or chain[:1], roots, now) if files.get(_REVOKED[0]) else b""
+    return Issuer(key=key, certificate=own[0], chain_pem=encoded, roots_pem=all_roots, revoked_pem=revoked)
 
 
 def _part(files: Mapping[str, bytes], names: tuple[str, ...]) -> tuple[str, bytes]:
@@ -88,6 +94,35 @@ def _check_chain(links: tuple[x509.Certificate, ...], roots: tuple[x509.Certific
         if not any(link == parent or _signed_by(link, parent) for parent in parents):
             wanted = "the next certificate of the chain" if parents is not roots else "a root of root-cert.pem"
             raise RootError(f"{link.subject.rfc4514_string()} is not signed by {wanted}")
+
+
+def _revoked(pem: bytes, links: tuple[x509.Certificate, ...], roots: tuple[x509.Certificate, ...], now: float) -> bytes:
+    """The lists, checked: read, signed by an authority of ours, not ended, and none lacking but the one that we can sign ourselves."""
+    name = _REVOKED[0]
+    try:
+        lists = [x509.load_pem_x509_crl(one) for one in _ONE_LIST.findall(pem)]
+    except ValueError as error:
+        raise RootError(f"{name}: expected PEM of lists of revoked certificates: {error}") from None
+    if not lists:
+        raise RootError(f"{name}: expected PEM of lists of revoked certificates (BEGIN X509 CRL)")
+    for one in lists:
+        _check_list(one, (*links, *roots), now)
+    signers = {one.issuer for one in lists}
+    own_root = next((root for root in roots if links[-1] == root or _signed_by(links[-1], root)), links[-1])
+    lacking = [one for one in (*links[1:], own_root) if one.subject not in signers and one != links[0]]
+    if lacking:
+        raise RootError(f"{name} has no list of {lacking[0].subject.rfc4514_string()}: proxies would refuse every certificate below it")
+    return b"".join(one.public_bytes(serialization.Encoding.PEM) for one in lists)
+
+
+def _check_list(revoked: x509.CertificateRevocationList, authorities: Iterable[x509.Certificate], now: float) -> None:
+    who = revoked.issuer.rfc4514_string()
+    known = [one.public_key() for one in authorities if one.subject == revoked.issuer]
+    if not any(isinstance(key, (ec.EllipticCurvePublicKey, rsa.RSAPublicKey)) and revoked.is_signature_valid(key) for key in known):
+        raise RootError(f"{_REVOKED[0]}: the list of {who} is not signed by an authority of this chain")
+    end = revoked.next_update_utc
+    if end is not None and end.timestamp() <= now:
+        raise RootError(f"{_REVOKED[0]}: the list of {who} ended on {end:%Y-%m-%d %H:%M} UTC; make a new one")
 
 
 def _signed_by(certificate: x509.Certificate, parent: x509.Certificate) -> bool:

@@ -7,7 +7,7 @@ for a host's.
 Time and the root come in; nothing is kept or written here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -27,6 +27,7 @@ DEFAULT_TTL = 24 * 3600.0
 MAX_TTL = 90 * 24 * 3600.0
 _ROOT_LIFE = timedelta(days=3650)
 _SKEW = timedelta(minutes=2)  # clocks of peers may be behind by this
+_END_OF_LIST = b"-----END X509 CRL-----\n"
 _LONGEST_NAME = 64  # X.520's bound for CN, O and OU
 
 _RootKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
@@ -117,12 +118,16 @@ class SelfSignedRoot:
 
 
 class Issuer(Struct, frozen=True, kw_only=True):
-    """Who signs: a key and its certificate, the certificates between it and the roots (itself first; none for a root), the roots; PEM."""
+    """Who signs: a key and its certificate, the certificates between it and the roots (itself first; none for a root), the roots; PEM.
+
+    `revoked_pem`: lists of revoked certificates of all these authorities, but for this one's where it has revoked none.
+    """
 
     key: _RootKey
     certificate: x509.Certificate
     chain_pem: bytes = b""
     roots_pem: bytes
+    revoked_pem: bytes = b""
 
     def __repr__(self) -> str:
         return f"<issuer {self.certificate.subject.rfc4514_string()}>"
@@ -134,6 +139,8 @@ class Signer:
     def __init__(self, root: SelfSignedRoot | Issuer) -> None:
         self._root = root.issuer if isinstance(root, SelfSignedRoot) else root
         self._trusted = _parts(self._root.roots_pem)
+        self._known = [self._root]
+        self.revoked_pem = b""
         self._watchers: set[Callable[[], None]] = set()
         self.version = 0
 
@@ -145,12 +152,26 @@ class Signer:
     def trust(self, issuer: Issuer) -> None:
         """Have peers trust the roots of `issuer` as well: the first half of a change."""
         self._trusted = tuple(dict.fromkeys([*_parts(issuer.roots_pem), *self._trusted]))
+        self._known = [issuer, *(one for one in self._known if one.certificate != issuer.certificate)]
         self._tell()
 
     def use(self, issuer: Issuer) -> None:
         """Sign with `issuer` from now on, once its roots are trusted everywhere."""
         self._root = issuer
         self.trust(issuer)
+
+    def revoke(self, now: float) -> None:
+        """Have peers refuse what the issuer's lists name: the last step of a change, as it needs a list of everybody who signed.
+
+        Authorities in whose name we can sign, and that have no list, get an empty one.
+        """
+        lists = self._root.revoked_pem
+        named = {one.issuer for one in _lists(lists)}
+        if lists:
+            lists += b"".join(_empty_list(one, now) for one in self._known if one.certificate.subject not in named)
+        if lists != self.revoked_pem:
+            self.revoked_pem = lists
+            self._tell()
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
         """Call `changed` after every change, until the function returned is called."""
@@ -203,6 +224,22 @@ class Signer:
             .add_extension(_authority(self._root.certificate), critical=False)
             .add_extension(names, critical=not len(subject.rdns))
         )
+
+
+def _lists(pems: bytes) -> Iterator[x509.CertificateRevocationList]:
+    for part in pems.split(_END_OF_LIST)[:-1]:
+        yield x509.load_pem_x509_crl(part + _END_OF_LIST)
+
+
+def _empty_list(issuer: Issuer, now: float) -> bytes:
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.certificate.subject)
+        .last_update(_moment(now) - _SKEW)
+        .next_update(issuer.certificate.not_valid_after_utc)
+        .add_extension(_authority(issuer.certificate), critical=False)
+    )
+    return builder.sign(issuer.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def expires(certificate_pem: bytes) -> float:

@@ -1,7 +1,7 @@
 """Secrets that servers and rules name become SDS resources: of the proxy's own namespace only.
 
-Keys as Istio accepts them: `tls.crt`/`tls.key`/`ca.crt` or `cert`/`key`/`cacert`; the CA of client certificates in the Secret itself or
-in one of the same name with `-cacert`.
+Keys as Istio accepts them: `tls.crt`/`tls.key`/`ca.crt`/`ca.crl` or `cert`/`key`/`cacert`/`crl`; the CA of client certificates, with what
+it revoked, in the Secret itself or in one of the same name with `-cacert`.
 """
 
 from collections.abc import Callable, Iterable
@@ -27,7 +27,7 @@ def plan_secret(name: str, namespace: str, find: Callable[[Key], SecretObject | 
         root = _value(holder, ("ca.crt", "cacert")) if holder is not None else b""
         if holder is None or not root:
             return None, (_problem(namespace, name, "holds no CA certificate under ca.crt or cacert"),)
-        return SecretPlan(name=resource, root=root, owners=(_owner(holder),)), ()
+        return SecretPlan(name=resource, root=root, revoked=_value(holder, ("ca.crl", "crl")), owners=(_owner(holder),)), ()
     if secret is None:
         return None, (_problem(namespace, name, "does not exist in the namespace of the proxy that needs it"),)
     chain, key = _value(secret, ("tls.crt", "cert")), _value(secret, ("tls.key", "key"))

@@ -31,6 +31,7 @@ def server_tls(tls: ServerTLSSettings) -> CredentialTls:
         root=root,
         client=("required" if tls.mode == "MUTUAL" else "optional") if asks else "none",
         client_names=tls.subject_alt_names,
+        revoked=tls.ca_crl if asks and not names else "",
         min_version=_version(tls.min_protocol_version),
         max_version=_version(tls.max_protocol_version),
         ciphers=tls.cipher_suites,

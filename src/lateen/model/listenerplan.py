@@ -55,6 +55,7 @@ class CredentialTls(Struct, frozen=True, kw_only=True):
     client: Literal["none", "optional", "required"] = "none"
     alpn: tuple[str, ...] = ("h2", "http/1.1")
     client_names: tuple[str, ...] = ()  # exact subject alternative names
+    revoked: str = ""  # file of revoked certificates
     min_version: str = ""
     max_version: str = ""
     ciphers: tuple[str, ...] = ()

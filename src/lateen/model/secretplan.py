@@ -9,10 +9,14 @@ __all__ = ["SecretPlan"]
 
 
 class SecretPlan(Struct, frozen=True, kw_only=True):
-    """SDS resource `name` (kubernetes://...): a certificate chain with its key, or with `root` the CA of clients; PEM."""
+    """SDS resource `name` (kubernetes://...): a certificate chain with its key, or with `root` the CA of peers; PEM.
+
+    `revoked`: lists of revoked certificates; where there are any, each authority of a chain must have one.
+    """
 
     name: str
     chain: bytes = b""
     key: Secret | None = None
     root: bytes = b""
+    revoked: bytes = b""
     owners: tuple[Owner, ...] = ()

@@ -1,8 +1,8 @@
 """Who signs for the mesh, while it runs: the self-signed root, renewed in time, or an authority that is plugged in.
 
 A plugged-in authority comes from the folder `cacerts` of the data folder or the Secret `cacerts` of the root namespace, and is taken over
-whenever it changes. Every change has two steps: first everybody trusts the new roots beside the old, then the new one signs. What cannot
-be used is refused with a sentence, and what signed before goes on. Must not answer requests.
+whenever it changes. Every change has steps: first everybody trusts the new roots beside the old, then the new one signs, then what it
+revokes counts. What cannot be used is refused with a sentence, and what signed before goes on. Must not answer requests.
 """
 
 import asyncio
@@ -72,8 +72,12 @@ class AuthorityKeeper:
         self.change(issuer)
 
     def change(self, issuer: Issuer) -> None:
-        """Have `issuer` trusted now, and sign when everybody had the time to know."""
+        """Have `issuer` trusted now, and sign when everybody had the time to know; what it revokes counts at once if it signs already."""
         self._wanted = issuer
+        if issuer.certificate == self._signer.issuer.certificate:
+            self._signer.use(issuer)
+            self._revoke()
+            return
         self._signer.trust(issuer)
         self._following.append(tasks.spawn(self._use(issuer), name="change of the authority"))
 
@@ -82,6 +86,15 @@ class AuthorityKeeper:
         if issuer is self._wanted:
             self._signer.use(issuer)
             _log.warning("another authority signs", subject=issuer.certificate.subject.rfc4514_string())
+            await self._clock.sleep(_SPREAD)
+            if issuer is self._wanted:
+                self._revoke()
+
+    def _revoke(self) -> None:
+        before = self._signer.revoked_pem
+        self._signer.revoke(self._clock.now())
+        if self._signer.revoked_pem != before:
+            _log.warning("lists of revoked certificates changed", lists=self._signer.revoked_pem.count(b"BEGIN X509 CRL"))
 
     async def _follow_folder(self) -> None:
         while True:

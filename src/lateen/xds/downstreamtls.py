@@ -62,6 +62,8 @@ def _credential(plan: CredentialTls) -> tls_pb2.DownstreamTlsContext:
         validation.default_validation_context.SetInParent()
         for name in plan.client_names:
             validation.default_validation_context.match_subject_alt_names.add(exact=name)
+        if plan.revoked:
+            validation.default_validation_context.crl.filename = plan.revoked
         validation.validation_context_sds_secret_config.CopyFrom(sds_secret(plan.root))
     return context
 

@@ -12,6 +12,8 @@ def build_secret(plan: SecretPlan) -> pb.Secret:
     secret = pb.Secret(name=plan.name)
     if plan.key is None:
         secret.validation_context.trusted_ca.inline_bytes = plan.root
+        if plan.revoked:
+            secret.validation_context.crl.inline_bytes = plan.revoked
     else:
         secret.tls_certificate.certificate_chain.inline_bytes = plan.chain
         secret.tls_certificate.private_key.inline_bytes = plan.key.reveal()

@@ -48,6 +48,8 @@ class Pod:
     async def launch(self, argv: Sequence[str], env: Mapping[str, str], uid: int, gid: int) -> Process:
         raise AssertionError("no Envoy without a certificate")
 
+    revoked = b""
+
     async def changed(self) -> None:
         await asyncio.Event().wait()
 

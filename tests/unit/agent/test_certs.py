@@ -43,6 +43,8 @@ class Moody:
         self._source = source
         self._refusals = list(refusals)
 
+    revoked = b""
+
     async def changed(self) -> None:
         await asyncio.Event().wait()
 

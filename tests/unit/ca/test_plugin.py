@@ -114,3 +114,46 @@ def test_a_renewed_root_vouches_for_what_the_old_one_signed() -> None:
     renewed = old.renewed(NOW + 9 * 365 * 24 * 3600)
     leaf.verify_directly_issued_by(renewed.certificate)
     assert renewed.expires > old.expires
+
+
+def revoking(issuer: x509.Certificate, key: Key, *serials: int, days: int = 10) -> bytes:
+    """The list of an authority, in PEM."""
+    now = datetime.fromtimestamp(NOW, UTC)
+    builder = x509.CertificateRevocationListBuilder(issuer.subject, now - timedelta(days=20), now + timedelta(days=days))
+    for serial in serials:
+        revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now).build()
+        builder = builder.add_revoked_certificate(revoked)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def test_whoever_signs_without_a_list_gets_an_empty_one() -> None:
+    """The root's list is the operator's; the intermediate's and the old root's are made, since proxies want one of every authority."""
+    files = {**FILES, "ca-crl.pem": revoking(ROOT, ROOT_KEY, 7)}
+    signer, new = Signer(SelfSignedRoot.create("cluster.local", NOW)), read_plugin(files, NOW)
+    signer.use(new)
+    assert signer.revoked_pem == b""
+    signer.revoke(NOW)
+    parts = [part + b"-----END X509 CRL-----" for part in signer.revoked_pem.split(b"-----END X509 CRL-----")[:-1]]
+    lists = {one.issuer.rfc4514_string(): one for one in map(x509.load_pem_x509_crl, parts)}
+    assert {name: len(one) for name, one in lists.items()} == {"CN=root": 1, "CN=intermediate": 0, "O=cluster.local": 0}
+    assert lists["CN=intermediate"].is_signature_valid(CA_KEY.public_key())
+    signer.use(read_plugin(FILES, NOW))
+    signer.revoke(NOW)
+    assert signer.revoked_pem == b""
+
+
+@pytest.mark.parametrize(
+    ("revoked", "said"),
+    [
+        (b"rubbish", "expected PEM of lists"),
+        (revoking(ROOT, ROOT_KEY)[:150] + b"-----END X509 CRL-----\n", "expected PEM of lists"),
+        (revoking(ROOT, OTHER_KEY), "is not signed by an authority of this chain"),
+        (revoking(made("other", OTHER_KEY), OTHER_KEY), "is not signed by an authority of this chain"),
+        (revoking(ROOT, ROOT_KEY, days=-1), "ended on"),
+        (revoking(CA, CA_KEY), "has no list of CN=root"),
+    ],
+)
+def test_lists_that_would_stop_the_mesh_are_refused(revoked: bytes, said: str) -> None:
+    """Unreadable, forged, foreign, ended, and without the root's: with a sentence, and the set is not taken over."""
+    with pytest.raises(RootError, match=said):
+        read_plugin({**FILES, "ca-crl.pem": revoked}, NOW)
