@@ -175,13 +175,13 @@ class Mesh:
     ) -> None:
         self.agent, self.host, self.hub, self.clock, self.plan, self.port = agent, host, hub, clock, plan, port
         self.states = states
-        self._signer = signer
+        self.signer = signer
         self.root = signer.roots_pem.decode()
         self.tls = self._client()
 
     def _client(self) -> ssl.SSLContext:
         key, request = new_request(Identity("cluster.local", "default", "client"))
-        leaf = self._signer.sign(request, Identity("cluster.local", "default", "client"), 0, self.clock.now())[0]
+        leaf = self.signer.sign(request, Identity("cluster.local", "default", "client"), 0, self.clock.now())[0]
         file = self.plan.directory.parent / "client.pem"
         file.write_bytes(key.reveal() + leaf)
         context = ssl.create_default_context(cadata=self.root)
@@ -392,3 +392,30 @@ def test_status_door_speaks_for_the_proxy(folder: Path) -> None:
         assert mesh.host.events == ["launch", "SIGTERM"]
 
     run(test, folder)
+
+
+def test_a_certificate_that_is_not_renewed_is_told_while_it_is_good(folder: Path) -> None:
+    """From half of its life on the state says why and until when it is good; requests go on, and it is renewed when that is possible."""
+
+    async def test(mesh: Mesh) -> None:
+        held = await mesh.connect()
+        sign, mesh.signer.sign = mesh.signer.sign, refusing  # type: ignore[method-assign]
+        mesh.clock.hours_later.set()
+        told = await mesh.states.until(lambda state: bool(state.warning))
+        assert told.warning.startswith(f"no certificate for {REVIEWS.uri}: no disk; the one in use ends at 20")
+        fresh = await mesh.connect()
+        for connection in (held, fresh):
+            assert (await get(*connection))[0] == 200
+            connection[1].close()
+        assert mesh.agent.state.ready
+        _, page = await mesh.agent.metrics(())
+        left = next(line for line in page.decode().splitlines() if line.startswith("istio_agent_cert_expiry_seconds{"))
+        assert 23 * 3600 < int(left.split()[1]) <= 24 * 3600
+        mesh.signer.sign = sign  # type: ignore[method-assign]
+        await mesh.states.until(lambda state: not state.warning, after=mesh.states.index(told))
+
+    run(test, folder)
+
+
+def refusing(*_: object, **__: object) -> tuple[bytes, ...]:
+    raise OSError("no disk")

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from lateen.agent.admin import Admin
-from lateen.agent.certs import Certificates
+from lateen.agent.certs import Certificates, Secrets
 from lateen.agent.envoy import Envoy
 from lateen.agent.http import HttpError
 from lateen.agent.merge_metrics import Metrics
@@ -26,6 +26,7 @@ from lateen.runtime.clock import Clock
 from lateen.serve.grpc_sds import SdsServer
 from lateen.serve.http_status import Headers, StatusServer
 from lateen.serve.udp_dns import DnsServer
+from lateen.util.times import rfc3339
 from lateen.xds.bootstrap import build_bootstrap
 
 __all__ = ["Agent", "AgentState"]
@@ -36,13 +37,17 @@ _log = log.get("agent")
 
 
 class AgentState(Struct, frozen=True, kw_only=True):
-    """`reason` says why it is not ready. `ended`: Envoy is gone for good, because the application asked for it or it was stopped."""
+    """`reason` says why it is not ready. `ended`: Envoy is gone for good, because the application asked for it or it was stopped.
+
+    `warning`: what will go wrong if nothing is done, though all works yet.
+    """
 
     ready: bool = False
     reason: str = "not started"
     restarts: int = 0
     pid: int = 0
     ended: bool = False
+    warning: str = ""
 
 
 class Agent:
@@ -125,6 +130,7 @@ class Agent:
     async def metrics(self, headers: Headers) -> tuple[str, bytes]:
         """The merged page."""
         self._metrics.counters.certificates = self._certificates.count
+        self._metrics.counters.certificate_seconds = self._certificates.expires - self._clock.now()
         self._metrics.counters.envoy_starts = self._envoy.starts
         return await self._metrics.page(headers)
 
@@ -183,7 +189,12 @@ class Agent:
             self._tell(ready=False, reason=str(error), ended=True)
             return
         self._envoy.start()
-        await self._certificates.renew(sds.update)
+
+        def renewed(secrets: Secrets) -> None:
+            sds.update(secrets)
+            self._tell(warning="")
+
+        await self._certificates.renew(renewed)
 
     def _write_bootstrap(self) -> None:
         path = self._plan.bootstrap
@@ -193,8 +204,10 @@ class Agent:
             os.chown(path, *self._plan.user)
 
     def _unsigned(self, reason: str) -> None:
-        """A proxy that runs has a certificate for half of its life yet."""
-        if not self._envoy.starts:
+        """A proxy that runs has a certificate for half of its life yet: time to do something about it."""
+        if self._envoy.starts:
+            self._tell(warning=f"{reason}; the one in use ends at {rfc3339(self._certificates.expires)}")
+        else:
             self._tell(ready=False, reason=reason)
 
     def _started(self, pid: int) -> None:

@@ -16,7 +16,7 @@ from lateen.model.secretplan import SecretPlan
 from lateen.runtime import log, tasks
 from lateen.runtime.clock import Clock
 
-__all__ = ["Certificates", "OwnSigner"]
+__all__ = ["Certificates", "OwnSigner", "Secrets"]
 
 _log = log.get("certificates")
 _dice = random.SystemRandom()
@@ -66,6 +66,7 @@ class Certificates:
         self._on_failure = on_failure
         self._rotate_in = 0.0
         self.count = 0
+        self.expires = 0.0  # of the newest; seconds since the epoch
 
     async def obtain(self) -> Secrets:
         """A new key and its certificate; tries until it is given."""
@@ -105,7 +106,8 @@ class Certificates:
         if len(chain) < 2:
             raise ValueError("the authority gave no root along with the certificate")
         now = self._clock.now()
-        self._rotate_in = rotate_in(issued=now, expires=expires(chain[0]), now=now, jitter=_dice.uniform(-1, 1))
+        self.expires = expires(chain[0])
+        self._rotate_in = rotate_in(issued=now, expires=self.expires, now=now, jitter=_dice.uniform(-1, 1))
         self.count += 1
         own = SecretPlan(name="default", key=key, chain=b"".join(chain[:-1]))
         return own, SecretPlan(name="ROOTCA", root=chain[-1], revoked=self._source.revoked)

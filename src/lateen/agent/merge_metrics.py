@@ -50,6 +50,7 @@ class AgentCounters:
 
     def __init__(self) -> None:
         self.certificates = 0
+        self.certificate_seconds = 0.0  # until it ends
         self.envoy_starts = 0
         self.scrape_failures = {"envoy": 0, "application": 0}
 
@@ -92,6 +93,8 @@ class Metrics:
         lines = [
             "# TYPE istio_agent_num_outgoing_requests counter",
             f'istio_agent_num_outgoing_requests{{request_type="csr"}} {self.counters.certificates}',
+            "# TYPE istio_agent_cert_expiry_seconds gauge",
+            f'istio_agent_cert_expiry_seconds{{resource_name="default"}} {self.counters.certificate_seconds:.0f}',
             "# TYPE istio_agent_envoy_starts_total counter",
             f"istio_agent_envoy_starts_total {self.counters.envoy_starts}",
             "# TYPE istio_agent_scrape_failures_total counter",

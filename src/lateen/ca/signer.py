@@ -173,6 +173,10 @@ class Signer:
             self.revoked_pem = lists
             self._tell()
 
+    def reissue(self) -> None:
+        """Have everybody ask for a new certificate now."""
+        self._tell()
+
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
         """Call `changed` after every change, until the function returned is called."""
         self._watchers.add(changed)

@@ -177,6 +177,7 @@ class Sidecar:
         self._inside = _Inside(request.sandbox, request.folder, request.mounts, request.log)
         self._ended = asyncio.Event()
         self._pid = 0
+        self._warned = ""
         self.agent = Agent(plan, self._inside, self._inside, source, clock, self._told)
 
     @property
@@ -230,7 +231,9 @@ class Sidecar:
             self._over(state)
         elif not state.pid and isinstance(self.state, Waiting) and state.ended:
             self._fail(state.reason)
-        self._pid = state.pid
+        if state.warning != self._warned and state.warning:
+            self._request.record("Warning", "CertificateNotRenewed", state.warning)
+        self._pid, self._warned = state.pid, state.warning
         self.ready = state.ready
         self.started = self.started or state.ready
         self._request.changed()

@@ -22,6 +22,7 @@ __all__ = ["SECRET", "AuthorityKeeper", "renewal_due"]
 
 SECRET = "cacerts"  # noqa: S105 - the name of an object
 _FOLDER_LOOKS, _ROOT_LOOKS = 2.0, 3600.0  # seconds
+_CLOCK_LOOKS, _MOVED = 10.0, 30.0  # seconds; certificates are good for two minutes before they are made
 _SPREAD = 3.0  # seconds for new roots to reach every proxy before anything is signed with them
 _LAST_FIFTH = 0.2
 _log = log.get("authority")
@@ -52,6 +53,7 @@ class AuthorityKeeper:
             tasks.spawn(self._follow_folder(), name="folder of the authority"),
             tasks.spawn(self._follow_secret(client, namespace), name="secret of the authority"),
             tasks.spawn(self._follow_time(), name="life of the root"),
+            tasks.spawn(self._follow_clock(), name="the machine's clock"),
         ]
 
     async def stop(self) -> None:
@@ -110,6 +112,17 @@ class AuthorityKeeper:
         await client.reflect(
             info_of("Secret"), on_event, on_synced=lambda: None, namespace=namespace, field_selector=f"metadata.name={SECRET}"
         )
+
+    async def _follow_clock(self) -> None:
+        """A clock that was set makes certificates old, or not valid yet: all are made anew."""
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        while True:
+            await self._clock.sleep(_CLOCK_LOOKS)
+            before, passed = now, self._clock.monotonic() - monotonic
+            now, monotonic = self._clock.now(), self._clock.monotonic()
+            if abs(moved := now - before - passed) > _MOVED:
+                _log.warning("the machine's clock was set: all certificates are renewed", by_seconds=round(moved))
+                self._signer.reissue()
 
     async def _follow_time(self) -> None:
         while True:
