@@ -4,12 +4,16 @@ It is started by the first test that asks for it and ended after the last; tests
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from lateen.samples.demo import MANIFESTS
+from lateen.testing.liveenvoy import LiveEnvoy
 from lateen.testing.mesh import Mesh, obstacles
+from lateen.testing.yard import Server
 
 PLAIN = Path(__file__).with_name("plain_namespace.yaml")
 SAMPLES = (
@@ -57,3 +61,29 @@ def mesh(possible: None, samples: Path, tmp_path_factory: pytest.TempPathFactory
         yield running
     finally:
         running.down()
+
+
+@contextmanager
+def _live() -> Iterator[LiveEnvoy]:
+    with TemporaryDirectory(prefix="lateen-") as folder:
+        envoy = LiveEnvoy(Path(folder))
+        envoy.start()
+        try:
+            envoy.serve(Server(port=8080), Server(port=9000, kind="tcp"), Server(port=53, kind="dns", answer="10.0.5.5"))
+            yield envoy
+        finally:
+            envoy.stop()
+
+
+@pytest.fixture(scope="session")
+def sidecar(possible: None) -> Iterator[LiveEnvoy]:
+    """One Envoy as a sidecar, alone with its clients and servers: HTTP at every address's 8080, bytes at 9000, names lead to 10.0.5.5."""
+    with _live() as envoy:
+        yield envoy
+
+
+@pytest.fixture(scope="session")
+def gateway(possible: None) -> Iterator[LiveEnvoy]:
+    """The same as a gateway: no Envoy becomes a gateway that was a sidecar."""
+    with _live() as envoy:
+        yield envoy

@@ -65,14 +65,14 @@ spec:
 
 
 @pytest.fixture(scope="module")
-def gateway(mesh: Mesh) -> Iterator[None]:
+def egress_gateway(mesh: Mesh) -> Iterator[None]:
     """The egress gateway, as the package ships it."""
     with mesh.applied(MANIFESTS / "istio-egressgateway.yaml"):
         wait_until(lambda: mesh.ready("istio-egressgateway", "istio-system"), seconds=30, what="the egress gateway is ready")
         yield
 
 
-def test_requests_leave_through_the_egress_gateway(mesh: Mesh, gateway: None) -> None:
+def test_requests_leave_through_the_egress_gateway(mesh: Mesh, egress_gateway: None) -> None:
     """The sidecar sends to the gateway, the gateway to the server outside, which sees what the gateway set; afterwards straight again."""
     curl = mesh.pod("curl")
 

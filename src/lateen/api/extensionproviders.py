@@ -111,6 +111,14 @@ class PrometheusMetrics(Message, frozen=True):
     """Metrics that Prometheus scrapes; it has no settings."""
 
 
+class SdsProvider(Message, frozen=True):
+    """A server of secrets, for credentials named `sds://`."""
+
+    name: str = ""
+    service: str = ""
+    port: UInt32 = 0
+
+
 class ExtensionProvider(OneOf, frozen=True):
     """A named provider of exactly one sort."""
 
@@ -149,4 +157,4 @@ class ExtensionProvider(OneOf, frozen=True):
     envoy_http_als: JsonObject | None = None
     envoy_tcp_als: JsonObject | None = None
     envoy_otel_als: JsonObject | None = None
-    sds: JsonObject | None = None
+    sds: SdsProvider | None = None

@@ -10,12 +10,12 @@ from msgspec import Struct
 from lateen.api.meshconfig import DefaultTrafficPolicy
 from lateen.api.meta import Key
 from lateen.api.security import PeerAuthentication
-from lateen.api.virtualservice import Destination
 from lateen.compile.authn import disable_refused, namespace_mode
 from lateen.compile.base import Base, mesh_of
 from lateen.compile.destinationrules import load_balancers, merge_rules, policy_for, rules_for
 from lateen.compile.inboundports import InboundPort, inbound_ports
 from lateen.compile.plan_clusters import (
+    BY_NAME,
     Reach,
     differs_for_gateways,
     kind_of,
@@ -39,7 +39,7 @@ from lateen.model.route import VirtualRoutes
 from lateen.model.routeplan import HashPlan
 from lateen.model.scope import Client, InboundScope
 from lateen.model.service import Protocol, Resolution, Service, ServiceKey
-from lateen.model.sidecar import SidecarPlan, VisibleServices
+from lateen.model.sidecar import OutboundPolicy, SidecarPlan, VisibleServices
 from lateen.util.durations import parse
 from lateen.util.problem import Problems
 
@@ -100,6 +100,7 @@ class Clusters:
             dns_refresh=parse(mesh.dns_refresh_rate),
             h2_upgrade=mesh.h2_upgrade_policy == "UPGRADE",
             keepalive=mesh.tcp_keepalive,
+            dynamic_dns=mesh.outbound_traffic_policy.mode == "ALLOW_ANY_DYNAMIC_DNS",
             inbound_localhost=mesh.inbound_traffic_policy.mode == "LOCALHOST",
             connection_pool=policy.connection_pool,
             outlier_detection=policy.outlier_detection,
@@ -128,12 +129,19 @@ class Clusters:
         sidecar, namespace = self._sidecar(read, client), routes.key.namespace
         return sidecar is None or any(imports_routes(one, namespace, routes.hosts, client.namespace) for one in sidecar.egress)
 
-    def outbound_policy(self, read: Read, client: Client) -> tuple[bool, Destination | None]:
-        """Whether traffic for unknown destinations passes, and through which proxy if not straight."""
+    def outbound_policy(self, read: Read, client: Client) -> OutboundPolicy:
+        """What counts for traffic of the client to unknown destinations."""
         sidecar = self._sidecar(read, client)
         if sidecar is not None and sidecar.allow_any is not None:
-            return sidecar.allow_any, sidecar.egress_proxy
-        return mesh_of(read, self._base.mesh).outbound_traffic_policy.mode != "REGISTRY_ONLY", None
+            return OutboundPolicy(allow_any=sidecar.allow_any, egress_proxy=sidecar.egress_proxy)
+        mode = mesh_of(read, self._base.mesh).outbound_traffic_policy.mode
+        return OutboundPolicy(allow_any=mode != "REGISTRY_ONLY", dynamic_dns=mode == "ALLOW_ANY_DYNAMIC_DNS")
+
+    def looks_up(self, read: Read, client: Client) -> bool:
+        """Whether some of its HTTP goes to hosts that are looked up when they are asked for."""
+        if not client.gateway and self.outbound_policy(read, client).dynamic_dns:
+            return True
+        return any(service.resolution == Resolution.DYNAMIC_DNS for service in self.services_of(read, client))
 
     def _covers(self, read: Read, key: ServiceKey, _service: Service) -> tuple[tuple[RuleHead, ...] | None, Problems]:
         names = _patterns(key.hostname)
@@ -184,7 +192,7 @@ class Clusters:
             return {}, ()
         policy = read.get(self.policies, view)
         reach = read.get(self._reach, view.service) or Reach()
-        static = self._static(read, service, policy) if service.resolution not in (Resolution.STATIC, Resolution.NONE) else {}
+        static = self._static(read, service, policy) if service.resolution in BY_NAME else {}
         defaults = read.get(self.defaults, ()) or ClusterDefaults()
         plans = plan_outbound_clusters(service, policy, reach, static, defaults, gateway=view.gateway)
         return {(view, name): plan for name, plan in plans.items()}, ()
@@ -211,7 +219,7 @@ class Clusters:
     def _names(self, read: Read, view: ServiceView, _none: None) -> tuple[tuple[tuple[str, bool], ...], Problems]:
         """The view's clusters, each with whether its endpoints are sent apart."""
         service = read.get(self._base.services, view.service)
-        if service is None or service.resolution == Resolution.DYNAMIC_DNS:
+        if service is None:
             return (), ()
         policy, apart = read.get(self.policies, view), _apart(service, view)
         return tuple(
@@ -286,7 +294,7 @@ def _pairs(_read: Read, client: Client, seen: VisibleServices) -> tuple[Mapping[
 
 def _apart(service: Service, view: ServiceView) -> bool:
     """Whether endpoints are sent apart from the clusters."""
-    return service.resolution != Resolution.DYNAMIC_DNS and kind_of(service, gateway=view.gateway) == "EDS"
+    return kind_of(service, gateway=view.gateway) == "EDS"
 
 
 def _patterns(host: str) -> Iterable[str]:

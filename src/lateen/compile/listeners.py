@@ -24,7 +24,7 @@ from lateen.compile.routes import Routes
 from lateen.compile.rules import Lookup, cluster_for
 from lateen.compile.scope import Scopes
 from lateen.compile.security import Subject, security_of
-from lateen.compile.servertls import credentials_of
+from lateen.compile.servertls import EXTERNAL, credentials_of, provider_cluster
 from lateen.graph import Collection, Graph, Read
 from lateen.model.gateway import GatewayPort, MergedServer
 from lateen.model.listenerplan import ListenerPlan
@@ -67,9 +67,12 @@ class Listeners:
         client = scope.client
         services = self._clusters.services_of(read, client)
         routes = self._mesh_routes(read, client)
-        allow_any, proxy = self._clusters.outbound_policy(read, client)
+        policy = self._clusters.outbound_policy(read, client)
+        proxy = policy.egress_proxy
         context = OutboundContext(
-            allow_any=allow_any,
+            allow_any=policy.allow_any,
+            dynamic_dns=policy.dynamic_dns,
+            looks_up=self._clusters.looks_up(read, client),
             unknown=self._cluster(read, client, at_port=False)(proxy, 0) if proxy is not None else PASSTHROUGH,
             routes_for=lambda host: tuple(one for one in routes if any(overlaps(host, name) for name in one.hosts)),
             place=lambda port: Place(port=port, namespace=client.namespace, selectors=scope.selectors),
@@ -149,6 +152,8 @@ class Listeners:
             routes=routes,
             place=lambda server: _place(server, scope),
             cluster=self._cluster(read, scope.client, at_port=False),
+            looks_up=self._clusters.looks_up(read, scope.client),
+            secrets_from=provider_cluster(mesh.extension_providers),
             trusted_proxies=topology.num_trusted_proxies if topology is not None else 0,
             client_certificates=forwarded if forwarded != "UNDEFINED" else "SANITIZE_SET",
             access_logs=mesh_access_logs(mesh),
@@ -172,7 +177,7 @@ class Listeners:
 
         servers = [server for port in ports for server in port.servers]
         names = {name for server in servers if server.tls is not None and server.terminates_tls for name in credentials_of(server.tls)}
-        results = [plan_secret(name, scope.client.namespace, find) for name in sorted(names)]
+        results = [plan_secret(name, scope.client.namespace, find) for name in sorted(names) if not name.startswith(EXTERNAL)]
         plans = tuple(plan for plan, _ in results if plan is not None)
         return plans, tuple(problem for _, problems in results for problem in problems)
 

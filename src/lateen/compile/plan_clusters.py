@@ -15,10 +15,10 @@ from lateen.model.authn import MtlsMode
 from lateen.model.clusterplan import ClusterPlan, ClusterTls, EndpointsPlan, LoadBalancerPlan, PassthroughPlan
 from lateen.model.destination import DestinationPolicy, PortPolicy
 from lateen.model.mesh import ClusterDefaults
-from lateen.model.names import BLACK_HOLE, INBOUND_PASSTHROUGH, PASSTHROUGH, outbound_cluster, sni
+from lateen.model.names import BLACK_HOLE, DYNAMIC_DNS, INBOUND_PASSTHROUGH, PASSTHROUGH, outbound_cluster, sni
 from lateen.model.service import Port, Protocol, Resolution, Service
 
-__all__ = ["Reach", "differs_for_gateways", "kind_of", "plan_outbound_clusters", "plan_passthroughs", "with_defaults"]
+__all__ = ["BY_NAME", "Reach", "differs_for_gateways", "kind_of", "plan_outbound_clusters", "plan_passthroughs", "with_defaults"]
 
 _MESH_ALPN = ("istio-peer-exchange", "istio")
 _LOOPBACK = "127.0.0.6"  # what the sidecar connects to its application from, so that it is not intercepted again
@@ -27,10 +27,13 @@ _KINDS = {
     Resolution.DNS: "STRICT_DNS",
     Resolution.DNS_ROUND_ROBIN: "LOGICAL_DNS",
     Resolution.NONE: "ORIGINAL_DST",
+    Resolution.DYNAMIC_DNS: "DYNAMIC_DNS",
 }
+BY_NAME = (Resolution.DNS, Resolution.DNS_ROUND_ROBIN)
 
 
 _BY_NAME = ("STRICT_DNS", "LOGICAL_DNS")
+_PROVIDED = ("ORIGINAL_DST", "DYNAMIC_DNS")
 
 
 def kind_of(service: Service, *, gateway: bool) -> str:
@@ -50,7 +53,9 @@ def plan_passthroughs(mesh: ClusterDefaults, *, gateway: bool) -> tuple[Passthro
     if gateway:
         return (black_hole,)
     outbound = PassthroughPlan(PASSTHROUGH, PASSTHROUGH, original_destination=True, pool=pool, breaker=breaker)
-    return (black_hole, outbound, replace(outbound, name=INBOUND_PASSTHROUGH, sources=(_LOOPBACK,)))
+    inbound = replace(outbound, name=INBOUND_PASSTHROUGH, sources=(_LOOPBACK,))
+    looked_up = replace(outbound, name=DYNAMIC_DNS, stat_name=DYNAMIC_DNS, original_destination=False, dynamic=True)
+    return (black_hole, outbound, inbound, *((looked_up,) if mesh.dynamic_dns else ()))
 
 
 class Reach(Struct, frozen=True, kw_only=True):
@@ -113,7 +118,9 @@ def _outbound(
         config=rule.config if rule is not None else None,
         external=service.mesh_external and not subset,
         protocol=protocol,  # type: ignore[arg-type]  # one of three
-        load_balancer=LoadBalancerPlan(policy="CLUSTER_PROVIDED") if original else plan_load_balancer(policy.load_balancer),
+        load_balancer=LoadBalancerPlan(policy="CLUSTER_PROVIDED")
+        if original or kind == "DYNAMIC_DNS"
+        else plan_load_balancer(policy.load_balancer),
         weighted=preference is not None and preference.weighted and not original,
         breaker=plan_breaker(policy),
         pool=plan_pool(policy.connection_pool, mesh),

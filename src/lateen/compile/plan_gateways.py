@@ -38,6 +38,8 @@ class GatewayContext(Struct, frozen=True, kw_only=True):
     routes: tuple[VirtualRoutes, ...]  # all that name one of the proxy's Gateways, oldest first
     place: Callable[[MergedServer], Place]
     cluster: Callable[[Destination, int], str]
+    looks_up: bool = False
+    secrets_from: str = ""  # the cluster of the server that has the secrets named sds://
     trusted_proxies: int = 0
     client_certificates: ClientCertificates = "SANITIZE_SET"
     access_logs: tuple[AccessLogPlan, ...] = ()
@@ -84,7 +86,7 @@ def _without_overlap(chains: Iterable[ChainPlan]) -> list[ChainPlan]:
 
 
 def _server_chains(name: str, port: GatewayPort, server: MergedServer, context: GatewayContext) -> Iterable[ChainPlan]:
-    tls = server_tls(server.tls) if server.terminates_tls and server.tls is not None else None
+    tls = server_tls(server.tls, context.secrets_from) if server.terminates_tls and server.tls is not None else None
     if server.protocol.value == "HTTPS" and tls is not None:
         place, gateway = server.gateway.split("/")
         route = gateway_tls_route(server.number, server.port_name, gateway, place, port.bind)
@@ -117,6 +119,7 @@ def _http_chain(statistics: str, route: str, match: ChainMatch | None, tls: Cred
         role="gateway",
         stat_prefix=f"{statistics};",
         route_name=route,
+        looks_up=context.looks_up,
         trusted_proxies=context.trusted_proxies,
         client_certificates=context.client_certificates,
         access_logs=context.access_logs,

@@ -9,20 +9,22 @@ from collections.abc import Callable, Iterable
 from ipaddress import ip_network
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lateen.api.virtualservice import Destination
 from lateen.compile.l4routes import L4Target, tcp_plan, tcp_targets, tls_targets
 from lateen.compile.matches import Place
-from lateen.compile.routenames import sniffed_route, wildcard_route
+from lateen.compile.routenames import UNKNOWN_HOSTS, sniffed_route, wildcard_route
 from lateen.model.listenerplan import AccessLogPlan, ChainMatch, ChainPlan, HttpPlan, InspectorPlan, ListenerPlan, TcpPlan
-from lateen.model.names import BLACK_HOLE, PASSTHROUGH, outbound_cluster
+from lateen.model.names import BLACK_HOLE, DYNAMIC_DNS, PASSTHROUGH, outbound_cluster
 from lateen.model.route import VirtualRoutes
-from lateen.model.service import Port, Protocol, Service
+from lateen.model.service import Port, Protocol, Resolution, Service
 from lateen.util.problem import Problem
 
 __all__ = ["OutboundContext", "plan_interception", "plan_outbound"]
 
 OUTBOUND_PORT = 15001
+_DETECTION = 100_000_000  # nanoseconds
 _WILDCARD = "0.0.0.0"  # noqa: S104 - an address to match, none is bound
 _PLAIN_HTTP = ChainMatch(transport="raw_buffer", protocols=("http/1.1", "h2c"))
 
@@ -37,6 +39,8 @@ class OutboundContext(Struct, frozen=True, kw_only=True):
     cluster: Callable[[Destination, int], str]  # destination, listener port -> cluster
     pods: Callable[[Service], tuple[str, ...]]  # addresses of a headless service's endpoints
     access_logs: tuple[AccessLogPlan, ...] = ()
+    dynamic_dns: bool = False  # unknown hosts of HTTP are looked up
+    looks_up: bool = False
 
 
 class _Draft:
@@ -91,7 +95,13 @@ def _add(draft: _Draft, service: Service, port: Port, context: OutboundContext) 
 
 
 def _http(draft: _Draft, route: str, context: OutboundContext) -> HttpPlan:
-    return HttpPlan(role="outbound", stat_prefix=f"outbound_{draft.name};", route_name=route, access_logs=context.access_logs)
+    return HttpPlan(
+        role="outbound",
+        stat_prefix=f"outbound_{draft.name};",
+        route_name=route,
+        access_logs=context.access_logs,
+        looks_up=context.looks_up,
+    )
 
 
 def _targets(draft: _Draft, service: Service, port: Port, context: OutboundContext) -> tuple[L4Target, ...]:
@@ -131,6 +141,8 @@ def _add_targets(draft: _Draft, service: Service, port: Port, targets: tuple[L4T
     own: set[tuple[str, str]] = set()  # of the service's earlier rules, which count before its later ones
     for target in targets:
         application = tcp_plan(target, context.access_logs)
+        if service.resolution == Resolution.DYNAMIC_DNS and port.protocol.is_tls:
+            application = replace(application, looks_up=port.number)
         if target.server_names or target.prefixes:
             names = tuple(name for name in target.server_names or ("",) if own.isdisjoint(_matched((name,), target.prefixes)))
             if not names:
@@ -208,7 +220,10 @@ def _passthrough(context: OutboundContext) -> ChainPlan:
 
 
 def plan_interception(context: OutboundContext) -> ListenerPlan:
-    """`virtualOutbound`: takes all redirected connections and hands each to the listener of its destination."""
+    """`virtualOutbound`: takes all redirected connections and hands each to the listener of its destination.
+
+    Where unknown hosts are looked up, HTTP is told apart here: docs/decisions/016.
+    """
     loop = TcpPlan(stat_prefix=BLACK_HOLE, clusters=((BLACK_HOLE, 1),), access_logs=context.access_logs)
     return ListenerPlan(
         name="virtualOutbound",
@@ -216,11 +231,21 @@ def plan_interception(context: OutboundContext) -> ListenerPlan:
         port=OUTBOUND_PORT,
         direction="OUTBOUND",
         intercepts="redirect",
+        inspectors=(InspectorPlan(kind="http"),) if context.dynamic_dns else (),
+        patience=_DETECTION if context.dynamic_dns else 0,
         chains=(
             ChainPlan(name="virtualOutbound-blackhole", match=ChainMatch(port=OUTBOUND_PORT), application=loop),
+            *((_looked_up(context),) if context.dynamic_dns else ()),
             ChainPlan(
                 name="virtualOutbound-catchall-tcp" if context.allow_any else "virtualOutbound-blackhole",
                 application=_fallback(context),
             ),
         ),
     )
+
+
+def _looked_up(context: OutboundContext) -> ChainPlan:
+    application = HttpPlan(
+        role="outbound", stat_prefix=f"{DYNAMIC_DNS};", route_name=UNKNOWN_HOSTS, access_logs=context.access_logs, looks_up=True
+    )
+    return ChainPlan(name="virtualOutbound-catchall-tcp-http", match=ChainMatch(protocols=_PLAIN_HTTP.protocols), application=application)

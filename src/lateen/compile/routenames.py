@@ -1,6 +1,8 @@
 """Names of route configurations: listeners refer to them, routes are compiled under them, EnvoyFilters match on them."""
 
-__all__ = ["gateway_route", "gateway_tls_route", "sniffed_route", "wildcard_route"]
+__all__ = ["UNKNOWN_HOSTS", "gateway_route", "gateway_tls_route", "sniffed_route", "wildcard_route"]
+
+UNKNOWN_HOSTS = "allow_any_dynamic_dns"  # of requests to ports that no service has
 
 
 def wildcard_route(port: int) -> str:

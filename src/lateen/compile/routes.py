@@ -6,11 +6,11 @@ from lateen.api.virtualservice import HTTPRetry
 from lateen.compile.base import Base, mesh_of
 from lateen.compile.clusters import ClientService, Clusters
 from lateen.compile.plan_routes import HostKey, RouteHead, catch_all, plan_host, plan_table
-from lateen.compile.routenames import sniffed_route, wildcard_route
+from lateen.compile.routenames import UNKNOWN_HOSTS, sniffed_route, wildcard_route
 from lateen.compile.rules import Lookup, cluster_for
 from lateen.compile.scope import Scopes
 from lateen.graph import Collection, Graph, Read
-from lateen.model.names import PASSTHROUGH
+from lateen.model.names import DYNAMIC_DNS, PASSTHROUGH
 from lateen.model.routeplan import HashPlan, VirtualHostPlan
 from lateen.model.scope import Client, OutboundScope
 from lateen.model.service import Protocol, Service, ServiceKey
@@ -48,6 +48,8 @@ class Routes:
                 if one.protocol == Protocol.AUTO and (service.addresses or service.headless):
                     name = sniffed_route(service.hostname, one.number)
                     tables[name] = self._table(read, one.number, [service], heads, scope, alone=True)
+        if self._clusters.outbound_policy(read, client).dynamic_dns:
+            tables[UNKNOWN_HOSTS] = ()
         return tables, ()
 
     def _table(
@@ -103,9 +105,11 @@ class Routes:
         return Lookup(service=service, hashes=hashes, retries=retries, target=lambda host: self._clusters.target(read, client, host))
 
     def _catch_all(self, read: Read, client: Client, _none: None) -> tuple[VirtualHostPlan, Problems]:
-        allow_any, proxy = self._clusters.outbound_policy(read, client)
-        cluster = cluster_for(proxy, 0, self.lookup(read, client, 0)) if proxy is not None else PASSTHROUGH
-        return catch_all(allow_any=allow_any, cluster=cluster), ()
+        policy = self._clusters.outbound_policy(read, client)
+        straight = DYNAMIC_DNS if policy.dynamic_dns else PASSTHROUGH
+        proxy = policy.egress_proxy
+        cluster = cluster_for(proxy, 0, self.lookup(read, client, 0)) if proxy is not None else straight
+        return catch_all(allow_any=policy.allow_any, cluster=cluster), ()
 
 
 def _http_ports(services: list[Service]) -> dict[int, list[Service]]:

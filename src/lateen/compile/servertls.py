@@ -1,9 +1,15 @@
 """TLS that a gateway's server, or a Sidecar's port, ends with certificates of its own."""
 
+from collections.abc import Iterable
+
+from lateen.api.extensionproviders import ExtensionProvider
 from lateen.api.gateway import ServerTLSSettings
 from lateen.model.listenerplan import CredentialTls
+from lateen.model.names import outbound_cluster
 
-__all__ = ["credentials_of", "server_tls"]
+__all__ = ["EXTERNAL", "credentials_of", "provider_cluster", "server_tls"]
+
+EXTERNAL = "sds://"  # credentials that an extension provider has
 
 
 def credentials_of(tls: ServerTLSSettings) -> tuple[str, ...]:
@@ -14,13 +20,16 @@ def credentials_of(tls: ServerTLSSettings) -> tuple[str, ...]:
     return (*names, tls.ca_cert_credential_name or f"{names[0]}-cacert")
 
 
-def server_tls(tls: ServerTLSSettings) -> CredentialTls:
-    """The server's side of TLS."""
+def server_tls(tls: ServerTLSSettings, provider: str = "") -> CredentialTls:
+    """The server's side of TLS; `provider` is the cluster that has the secrets named `sds://`."""
     if tls.mode == "ISTIO_MUTUAL":
         return CredentialTls(secrets=("default",), root="ROOTCA", client="required", client_names=tls.subject_alt_names)
     asks = tls.mode in ("MUTUAL", "OPTIONAL_MUTUAL")
     names = credentials_of(tls)
-    if names:
+    if names and names[0].startswith(EXTERNAL):
+        found = tuple(name.removeprefix(EXTERNAL) for name in names)
+        secrets, root = (found[:-1], found[-1]) if asks else (found, "")
+    elif names:
         secrets = tuple(f"kubernetes://{name}" for name in (names[:-1] if asks else names))
         root = f"kubernetes://{names[-1]}" if asks else ""
     else:
@@ -28,6 +37,7 @@ def server_tls(tls: ServerTLSSettings) -> CredentialTls:
         root = f"file-root:{tls.ca_certificates}" if asks else ""
     return CredentialTls(
         secrets=secrets,
+        provider=provider if names and names[0].startswith(EXTERNAL) else "",
         root=root,
         client=("required" if tls.mode == "MUTUAL" else "optional") if asks else "none",
         client_names=tls.subject_alt_names,
@@ -36,6 +46,12 @@ def server_tls(tls: ServerTLSSettings) -> CredentialTls:
         max_version=_version(tls.max_protocol_version),
         ciphers=tls.cipher_suites,
     )
+
+
+def provider_cluster(providers: Iterable[ExtensionProvider]) -> str:
+    """The cluster of the mesh's server of secrets; "" where it has none."""
+    found = next((one.sds for one in providers if one.sds is not None), None)
+    return outbound_cluster(found.port, "", found.service.rpartition("/")[2]) if found is not None else ""
 
 
 def _version(version: str) -> str:

@@ -101,13 +101,14 @@ class PassthroughPlan(Struct, frozen=True):
     sources: tuple[str, ...] = ()
     breaker: BreakerPlan = BreakerPlan()
     pool: PoolPlan = PoolPlan()
+    dynamic: bool = False  # the endpoint is the host that a request asks for
 
 
 class ClusterPlan(Struct, frozen=True, kw_only=True):
     """A cluster of a service port, of a subset of it, or of an inbound port."""
 
     name: str
-    kind: Literal["EDS", "STATIC", "ORIGINAL_DST", "STRICT_DNS", "LOGICAL_DNS"]
+    kind: Literal["EDS", "STATIC", "ORIGINAL_DST", "STRICT_DNS", "LOGICAL_DNS", "DYNAMIC_DNS"]
     services: tuple[tuple[str, str, str], ...] = ()  # (name, host, namespace), for metadata
     subset: str = ""
     config: Key | None = None  # the DestinationRule

@@ -51,6 +51,7 @@ class CredentialTls(Struct, frozen=True, kw_only=True):
     """A gateway's TLS from a Secret (`credentialName`) or files. `client`: what is asked of the client's certificate."""
 
     secrets: tuple[str, ...]  # SDS names: kubernetes://name or file-cert:cert~key
+    provider: str = ""  # the cluster of a server that has them, where they are neither
     root: str = ""  # SDS name of the CA for client certificates
     client: Literal["none", "optional", "required"] = "none"
     alpn: tuple[str, ...] = ("h2", "http/1.1")
@@ -93,6 +94,7 @@ class HttpPlan(Struct, frozen=True, kw_only=True):
     authn: JwtPlan | None = None
     authz: AuthzPlan | None = None
     path_normalization: PathNormalization = "BASE"
+    looks_up: bool = False  # some routes lead to hosts that are looked up when they are asked for
 
 
 class TcpPlan(Struct, frozen=True, kw_only=True):
@@ -103,6 +105,7 @@ class TcpPlan(Struct, frozen=True, kw_only=True):
     idle_timeout: int | None = None  # nanoseconds
     access_logs: tuple[AccessLogPlan, ...] = ()
     authz: tuple[AuthzStep, ...] = ()
+    looks_up: int = 0  # the port at which the server name of TLS is looked up and connected to
 
 
 class ChainPlan(Struct, frozen=True, kw_only=True):
@@ -135,5 +138,6 @@ class ListenerPlan(Struct, frozen=True, kw_only=True):
     bind: bool = True
     intercepts: Literal["", "redirect", "original_dst"] = ""  # use_original_dst; or the listener filter
     inspectors: tuple[InspectorPlan, ...] = ()
+    patience: int = 0  # nanoseconds for inspectors to see something, then the connection goes on; 0 = no limit
     waits: bool = False  # gateways: no limit set on how long inspectors wait
     owners: tuple[Owner, ...] = ()

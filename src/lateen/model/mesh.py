@@ -23,6 +23,7 @@ class ClusterDefaults(Struct, frozen=True, kw_only=True):
     dns_refresh: int = 60_000_000_000
     h2_upgrade: bool = False
     keepalive: TcpKeepalive | None = None
+    dynamic_dns: bool = False  # unknown hosts of HTTP are looked up anew
     inbound_localhost: bool = False  # applications are reached at the loopback address
     connection_pool: ConnectionPoolSettings | None = None
     outlier_detection: OutlierDetection | None = None

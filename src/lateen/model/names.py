@@ -1,9 +1,10 @@
 """Names that Istio gives to clusters and servers: dashboards, EnvoyFilters and people rely on them."""
 
-__all__ = ["BLACK_HOLE", "INBOUND_PASSTHROUGH", "LOOPBACK", "PASSTHROUGH", "inbound_cluster", "outbound_cluster", "sni"]
+__all__ = ["BLACK_HOLE", "DYNAMIC_DNS", "INBOUND_PASSTHROUGH", "LOOPBACK", "PASSTHROUGH", "inbound_cluster", "outbound_cluster", "sni"]
 
 BLACK_HOLE = "BlackHoleCluster"
 PASSTHROUGH = "PassthroughCluster"
+DYNAMIC_DNS = "AllowAnyDynamicDNSCluster"
 INBOUND_PASSTHROUGH = "InboundPassthroughCluster"
 LOOPBACK = "127.0.0.1"
 

@@ -12,7 +12,7 @@ from lateen.model.frame import Owner
 from lateen.model.scope import Selector
 from lateen.model.service import ServiceKey
 
-__all__ = ["HostRule", "Imports", "SidecarHead", "SidecarPlan", "VisibleServices"]
+__all__ = ["HostRule", "Imports", "OutboundPolicy", "SidecarHead", "SidecarPlan", "VisibleServices"]
 
 
 class SidecarHead(Struct, frozen=True, kw_only=True):
@@ -49,6 +49,14 @@ class SidecarPlan(Struct, frozen=True, kw_only=True):
     ingress: tuple[IstioIngressListener, ...] = ()
     connection_pool: ConnectionPoolSettings | None = None
     owners: tuple[Owner, ...] = ()
+
+
+class OutboundPolicy(Struct, frozen=True, kw_only=True):
+    """What happens to traffic for unknown destinations: it passes or not, straight or through a proxy, HTTP perhaps by looking hosts up."""
+
+    allow_any: bool
+    egress_proxy: Destination | None = None
+    dynamic_dns: bool = False
 
 
 class VisibleServices(Struct, frozen=True, kw_only=True):

@@ -19,13 +19,16 @@ from urllib.parse import quote
 from msgspec import Struct, convert, to_builtins
 from msgspec.structs import replace
 
+from lateen.api.decode import decode_message
 from lateen.api.meshconfig import MeshConfig
 from lateen.model.frame import Snapshot
+from lateen.model.scope import Proxy
 from lateen.testing.envoy import AcceptingEnvoy
 from lateen.testing.waiting import wait_until
+from lateen.testing.world import MemoryWorld
 from lateen.testing.yard import Dial, Heard, Server
 
-__all__ = ["LiveEnvoy", "Logged", "Seen", "logging_to"]
+__all__ = ["GATEWAY", "SIDECAR", "LiveEnvoy", "Logged", "Seen", "logging_to"]
 
 _SECONDS = 30.0
 _ADMIN, _PROMETHEUS = 15000, 15090
@@ -47,6 +50,16 @@ _NOTHING = "-"
 _FLUSHED = 0.015  # seconds: more than Envoy lets pass before it writes its log
 _ADMIN_LISTENER = "listener.admin."
 T = TypeVar("T")
+
+SIDECAR = Proxy(id="sidecar", kind="sidecar", namespace="default", name="app", addresses=("10.0.9.9",), labels=(("app", "client"),))
+GATEWAY = Proxy(
+    id="gateway",
+    kind="router",
+    namespace="istio-system",
+    name="gateway",
+    addresses=("10.0.9.8",),
+    labels=(("istio", "ingressgateway"),),
+)
 
 
 class Logged(Struct, frozen=True, kw_only=True):
@@ -134,6 +147,22 @@ class LiveEnvoy:
             raise AssertionError(f"Envoy refused: {refused}")
         wait_until(lambda: self._warming() == 0, seconds=_SECONDS, what="everything is in force", every=0.02)
         self.ask(Dial(port=_PROMETHEUS, target="/stats/prometheus?filter=none"))  # served by the worker, after it took the new listeners
+
+    def world(self, *documents: str, mesh: str = "{}") -> MemoryWorld:
+        """A world of these objects, whose configurations log to this Envoy's log; `mesh` is MeshConfig."""
+        config, problems = decode_message(mesh.encode(), MeshConfig, "mesh")
+        if config is None or problems:
+            raise AssertionError(problems)
+        world = MemoryWorld(mesh=logging_to(self.folder, config))
+        for one in documents:
+            world.load(one)
+        if world.problems:
+            raise AssertionError(world.problems)
+        return world
+
+    def obey(self, *documents: str, mesh: str = "{}", proxy: Proxy = SIDECAR) -> None:
+        """Hold what these objects come to for `proxy`."""
+        self.hold(self.world(*documents, mesh=mesh).snapshot(proxy))
 
     def _warming(self) -> int:
         stats = self.statistics("warming")

@@ -20,6 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import cycle
 from typing import Any
 
+from dnslib import QTYPE, RR, A, DNSRecord
 from msgspec import Struct, convert, to_builtins
 
 __all__ = ["Dial", "Heard", "Server", "Tls", "main"]
@@ -33,7 +34,9 @@ _SOURCES = cycle(range(20000, 32000))  # below the ports that the kernel gives t
 
 
 class Server(Struct, frozen=True, kw_only=True):
-    """What listens at a port: HTTP/1.1 that tells what it was asked, or `tcp`, which answers each line; `status` is HTTP's for all."""
+    """What listens at a port: HTTP/1.1 that tells what it was asked, with one `status` for all, `tcp`, which answers each line, or `dns`,
+    which knows one address for every name.
+    """
 
     port: int = 0
     address: str = _ANY
@@ -41,6 +44,7 @@ class Server(Struct, frozen=True, kw_only=True):
     status: int = 200
     greeting: str = ""  # of tcp: said before anything is read
     certificate: str = ""  # file of chain and key: TLS
+    answer: str = ""  # of dns
 
 
 class Tls(Struct, frozen=True, kw_only=True):
@@ -132,10 +136,28 @@ def _serve(server: Server) -> int:
             listening.socket = _server_context(server).wrap_socket(listening.socket, server_side=True)
         threading.Thread(target=listening.serve_forever, daemon=True).start()
         return int(listening.server_address[1])
+    if server.kind == "dns":
+        return _serve_names(server)
     listener = socket.create_server((server.address, server.port))
     threading.Thread(target=_accept, args=(listener, server), daemon=True).start()
     port: int = listener.getsockname()[1]
     return port
+
+
+def _serve_names(server: Server) -> int:
+    door = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    door.bind((server.address, server.port))
+
+    def answer() -> None:
+        while True:
+            data, peer = door.recvfrom(_READ)
+            reply = DNSRecord.parse(data).reply()
+            if reply.q.qtype == QTYPE.A:
+                reply.add_answer(RR(reply.q.qname, QTYPE.A, rdata=A(server.answer), ttl=5))
+            door.sendto(reply.pack(), peer)
+
+    threading.Thread(target=answer, daemon=True).start()
+    return server.port
 
 
 def _server_context(server: Server) -> ssl.SSLContext:

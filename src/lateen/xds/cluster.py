@@ -8,6 +8,7 @@ from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 
 from lateen.model.clusterplan import BreakerPlan, ClusterPlan, LoadBalancerPlan, OutlierPlan, PassthroughPlan, PoolPlan
 from lateen.model.names import LOOPBACK
+from lateen.xds.dynamicdns import set_dynamic
 from lateen.xds.endpoint import build_load_assignment
 from lateen.xds.proxyprotocol import add_proxy_protocol
 from lateen.xds.upstreamtls import add_tls
@@ -28,7 +29,8 @@ _ALPN = {"default": ALPN_HTTP1, "http2": ALPN_HTTP2}  # what "client" speaks is 
 def build_cluster(plan: ClusterPlan) -> pb.Cluster:
     """The cluster message of `plan`."""
     cluster = pb.Cluster(name=plan.name, alt_stat_name=f"{plan.name};")
-    cluster.type = pb.Cluster.DiscoveryType.Value(plan.kind)
+    if plan.kind != "DYNAMIC_DNS":
+        cluster.type = pb.Cluster.DiscoveryType.Value(plan.kind)
     set_duration(cluster.connect_timeout, plan.pool.connect_timeout)
     cluster.circuit_breakers.thresholds.append(_breaker(plan.breaker))
     _add_load_balancer(cluster, plan.load_balancer)
@@ -55,10 +57,13 @@ def build_passthrough(plan: PassthroughPlan) -> pb.Cluster:
     """A cluster that exists in every proxy."""
     cluster = pb.Cluster(name=plan.name, alt_stat_name=f"{plan.stat_name};")
     set_duration(cluster.connect_timeout, plan.pool.connect_timeout)
-    if not plan.original_destination:
+    if plan.dynamic:
+        set_dynamic(cluster)
+    elif plan.original_destination:
+        cluster.type, cluster.lb_policy = pb.Cluster.ORIGINAL_DST, pb.Cluster.CLUSTER_PROVIDED
+    else:
         cluster.type = pb.Cluster.STATIC
         return cluster
-    cluster.type, cluster.lb_policy = pb.Cluster.ORIGINAL_DST, pb.Cluster.CLUSTER_PROVIDED
     cluster.circuit_breakers.thresholds.append(_breaker(plan.breaker))
     _add_pool(cluster, plan.pool)
     for source in plan.sources[:1]:
@@ -203,6 +208,8 @@ def _add_discovery(cluster: pb.Cluster, plan: ClusterPlan) -> None:
         set_duration(config.initial_fetch_timeout, 0)
     elif plan.kind in ("STRICT_DNS", "LOGICAL_DNS"):
         _add_dns(cluster, plan)
+    elif plan.kind == "DYNAMIC_DNS":
+        set_dynamic(cluster)
     if plan.endpoints is not None:
         cluster.load_assignment.CopyFrom(build_load_assignment(plan.endpoints))
 

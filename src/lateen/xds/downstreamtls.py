@@ -56,7 +56,7 @@ def _credential(plan: CredentialTls) -> tls_pb2.DownstreamTlsContext:
     common.tls_params.cipher_suites.extend(plan.ciphers)
     if not common.tls_params.ByteSize():
         common.ClearField("tls_params")
-    common.tls_certificate_sds_secret_configs.extend(sds_secret(name) for name in plan.secrets)
+    common.tls_certificate_sds_secret_configs.extend(sds_secret(name, plan.provider) for name in plan.secrets)
     if plan.client != "none":
         validation = common.combined_validation_context
         validation.default_validation_context.SetInParent()
@@ -64,7 +64,7 @@ def _credential(plan: CredentialTls) -> tls_pb2.DownstreamTlsContext:
             validation.default_validation_context.match_subject_alt_names.add(exact=name)
         if plan.revoked:
             validation.default_validation_context.crl.filename = plan.revoked
-        validation.validation_context_sds_secret_config.CopyFrom(sds_secret(plan.root))
+        validation.validation_context_sds_secret_config.CopyFrom(sds_secret(plan.root, plan.provider))
     return context
 
 

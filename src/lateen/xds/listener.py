@@ -15,7 +15,7 @@ from google.protobuf import message
 from lateen.model.listenerplan import ChainMatch, ChainPlan, HttpPlan, InspectorPlan, ListenerPlan
 from lateen.xds.downstreamtls import build_downstream_tls
 from lateen.xds.hcm import build_http
-from lateen.xds.networkfilters import build_network_authz
+from lateen.xds.networkfilters import build_lookup, build_network_authz
 from lateen.xds.tcpproxy import build_tcp
 from lateen.xds.values import set_duration
 
@@ -51,11 +51,11 @@ def _address(address: str, port: int) -> address_pb2.Address:
 
 
 def _add_inspectors(listener: pb.Listener, plan: ListenerPlan) -> None:
-    if plan.intercepts == "original_dst":
+    if plan.intercepts == "original_dst" or (plan.intercepts and plan.inspectors):  # before those that may not come to an end
         listener.listener_filters.append(_listener_filter("original_dst", original_dst_pb2.OriginalDst()))
     listener.listener_filters.extend(_inspector(inspector) for inspector in plan.inspectors)
-    if plan.intercepts != "redirect" and not plan.waits:
-        set_duration(listener.listener_filters_timeout, 0)
+    if (plan.intercepts != "redirect" or plan.inspectors) and not plan.waits:
+        set_duration(listener.listener_filters_timeout, plan.patience)
         listener.continue_on_listener_filters_timeout = True
 
 
@@ -95,7 +95,7 @@ def _chain(plan: ChainPlan) -> chain_pb2.FilterChain:
     filters = (
         [build_http(application)]
         if isinstance(application, HttpPlan)
-        else [*build_network_authz(application.authz), build_tcp(application)]
+        else [*build_network_authz(application.authz), *build_lookup(application), build_tcp(application)]
     )
     chain = chain_pb2.FilterChain(name=plan.name, filters=filters)
     if plan.match is not None:

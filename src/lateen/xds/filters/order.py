@@ -9,6 +9,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import http_con
 from msgspec import Struct
 
 from lateen.model.listenerplan import HttpPlan
+from lateen.xds.dynamicdns import build_http_lookup
 from lateen.xds.filters.alpn import build_alpn
 from lateen.xds.filters.common import build_cors, build_fault, build_grpc_stats, build_router
 from lateen.xds.filters.slots import build_rule_slots, build_service_slots, build_token_slot
@@ -39,6 +40,7 @@ ORDER = (
     # Reads the route's cluster, so behind all that may have the route chosen anew (claims, authorizers) and behind a filter that then asks
     # for it; before the router opens the upstream connection. Servers need none.
     Place(_always(build_alpn), ("outbound", "gateway")),
+    Place(lambda plan: (build_http_lookup(),) if plan.looks_up else ()),  # just before the router: nothing changes the host any more
     Place(_always(build_router)),  # always last: it forwards
 )
 
