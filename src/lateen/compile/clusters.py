@@ -39,7 +39,7 @@ from lateen.model.route import VirtualRoutes
 from lateen.model.routeplan import HashPlan
 from lateen.model.scope import Client, InboundScope
 from lateen.model.service import Protocol, Resolution, Service, ServiceKey
-from lateen.model.sidecar import OutboundPolicy, SidecarPlan, VisibleServices
+from lateen.model.sidecar import Imports, OutboundPolicy, SidecarPlan, VisibleServices
 from lateen.util.durations import parse
 from lateen.util.problem import Problems
 
@@ -250,6 +250,12 @@ class Clusters:
         seen = read.get(self.visible, client)
         keys = seen.listed.values() if seen is not None else ()
         return [service for key in keys if (service := self.service_of(read, client, key)) is not None]
+
+    def bound(self, read: Read, client: Client) -> list[tuple[Imports, list[Service]]]:
+        """The egress listeners that listen themselves, each with its services."""
+        seen = read.get(self.visible, client)
+        found = seen.bound if seen is not None else ()
+        return [(imports, [one for key in keys if (one := self.service_of(read, client, key)) is not None]) for imports, keys in found]
 
     def find(self, read: Read, client: Client, host: str) -> ServiceKey | None:
         """The service that the client means by a host name."""

@@ -17,7 +17,7 @@ from lateen.compile.meshtls import min_tls, path_normalization
 from lateen.compile.plan_gateway_routes import plan_gateway_hosts
 from lateen.compile.plan_gateways import GatewayContext, plan_gateway_listener
 from lateen.compile.plan_inbound import InboundSettings, plan_inbound
-from lateen.compile.plan_outbound import OutboundContext, plan_interception, plan_outbound
+from lateen.compile.plan_outbound import OutboundContext, plan_bound, plan_interception, plan_outbound
 from lateen.compile.plan_secrets import plan_secret
 from lateen.compile.routenames import gateway_route, gateway_tls_route
 from lateen.compile.routes import Routes
@@ -81,7 +81,8 @@ class Listeners:
             access_logs=mesh_access_logs(mesh),
         )
         listeners, problems = plan_outbound(services, context)
-        return (*listeners, plan_interception(context)), problems
+        bound = plan_bound(self._clusters.bound(read, client), context)
+        return (*listeners, *bound, plan_interception(context)), problems
 
     def _mesh_routes(self, read: Read, client: Client) -> list[VirtualRoutes]:
         """VirtualServices with TCP or TLS rules for sidecars, oldest first."""

@@ -14,14 +14,15 @@ from msgspec.structs import replace
 from lateen.api.virtualservice import Destination
 from lateen.compile.l4routes import L4Target, tcp_plan, tcp_targets, tls_targets
 from lateen.compile.matches import Place
-from lateen.compile.routenames import UNKNOWN_HOSTS, sniffed_route, wildcard_route
+from lateen.compile.routenames import UNKNOWN_HOSTS, bound_route, sniffed_route, wildcard_route
 from lateen.model.listenerplan import AccessLogPlan, ChainMatch, ChainPlan, HttpPlan, InspectorPlan, ListenerPlan, TcpPlan
-from lateen.model.names import BLACK_HOLE, DYNAMIC_DNS, PASSTHROUGH, outbound_cluster
+from lateen.model.names import BLACK_HOLE, DYNAMIC_DNS, PASSTHROUGH, UNIX, outbound_cluster
 from lateen.model.route import VirtualRoutes
 from lateen.model.service import Port, Protocol, Resolution, Service
+from lateen.model.sidecar import Imports
 from lateen.util.problem import Problem
 
-__all__ = ["OutboundContext", "plan_interception", "plan_outbound"]
+__all__ = ["OutboundContext", "plan_bound", "plan_interception", "plan_outbound"]
 
 OUTBOUND_PORT = 15001
 _DETECTION = 100_000_000  # nanoseconds
@@ -55,7 +56,7 @@ class _Draft:
 
     @property
     def name(self) -> str:
-        return f"{self.address}_{self.port}"
+        return f"{self.address}_{self.port}" if self.port else self.address.removeprefix(UNIX)
 
 
 def plan_outbound(services: Iterable[Service], context: OutboundContext) -> tuple[tuple[ListenerPlan, ...], tuple[Problem, ...]]:
@@ -70,6 +71,20 @@ def plan_outbound(services: Iterable[Service], context: OutboundContext) -> tupl
     return tuple(_finish(drafts[name], context) for name in sorted(drafts)), tuple(problems)
 
 
+def plan_bound(bound: Iterable[tuple[Imports, list[Service]]], context: OutboundContext) -> tuple[ListenerPlan, ...]:
+    """The egress listeners of a Sidecar that listen themselves; each serves the services that have its port."""
+    found = []
+    for imports, services in bound:
+        draft = _Draft(imports.bind, 0 if imports.bind.startswith(UNIX) else imports.port)
+        for service in sorted(services, key=lambda s: (s.creation, s.name, s.namespace)):
+            own = service.port(imports.port)
+            if own is not None and not service.external_name:
+                _add(draft, service, replace(own, protocol=imports.protocol), context, bound_route(imports.bind, imports.port))
+        if draft.http is not None or draft.chains or draft.default is not None:
+            found.append(replace(_finish(draft, context), bind=True))
+    return tuple(found)
+
+
 def _addresses(service: Service, port: Port, context: OutboundContext) -> tuple[str, ...]:
     """The addresses of the listeners that serve the port; none for what no listener can serve."""
     if port.protocol == Protocol.UDP or service.external_name:
@@ -82,14 +97,14 @@ def _addresses(service: Service, port: Port, context: OutboundContext) -> tuple[
     return single if len(single) == len(service.addresses) and single else (*single, _WILDCARD)
 
 
-def _add(draft: _Draft, service: Service, port: Port, context: OutboundContext) -> list[Problem]:
+def _add(draft: _Draft, service: Service, port: Port, context: OutboundContext, route: str = "") -> list[Problem]:
     if port.protocol.is_http:
-        draft.http = _http(draft, wildcard_route(port.number), context)
+        draft.http = _http(draft, route or wildcard_route(port.number), context)
         return []
     targets = _targets(draft, service, port, context)
     if port.protocol == Protocol.AUTO:
         shared = draft.address == _WILDCARD
-        route = wildcard_route(port.number) if shared else sniffed_route(service.hostname, port.number)
+        route = route or (wildcard_route(port.number) if shared else sniffed_route(service.hostname, port.number))
         draft.http = draft.http or _http(draft, route, context)
     return _add_targets(draft, service, port, targets, context)
 

@@ -1,6 +1,8 @@
 """Names of route configurations: listeners refer to them, routes are compiled under them, EnvoyFilters match on them."""
 
-__all__ = ["UNKNOWN_HOSTS", "gateway_route", "gateway_tls_route", "sniffed_route", "wildcard_route"]
+from lateen.model.names import UNIX
+
+__all__ = ["UNKNOWN_HOSTS", "bound_route", "gateway_route", "gateway_tls_route", "sniffed_route", "wildcard_route"]
 
 UNKNOWN_HOSTS = "allow_any_dynamic_dns"  # of requests to ports that no service has
 
@@ -13,6 +15,11 @@ def wildcard_route(port: int) -> str:
 def sniffed_route(host: str, port: int) -> str:
     """The routes of one service's port whose protocol is detected."""
     return f"{host}:{port}"
+
+
+def bound_route(bind: str, port: int) -> str:
+    """What a Sidecar's egress listener with an address of its own routes by: its port, or the path of its socket."""
+    return bind.removeprefix(UNIX) if bind.startswith(UNIX) else wildcard_route(port)
 
 
 def gateway_route(port: int, bind: str = "") -> str:

@@ -6,7 +6,7 @@ from lateen.api.virtualservice import HTTPRetry
 from lateen.compile.base import Base, mesh_of
 from lateen.compile.clusters import ClientService, Clusters
 from lateen.compile.plan_routes import HostKey, RouteHead, catch_all, plan_host, plan_table
-from lateen.compile.routenames import UNKNOWN_HOSTS, sniffed_route, wildcard_route
+from lateen.compile.routenames import UNKNOWN_HOSTS, bound_route, sniffed_route, wildcard_route
 from lateen.compile.rules import Lookup, cluster_for
 from lateen.compile.scope import Scopes
 from lateen.graph import Collection, Graph, Read
@@ -41,8 +41,12 @@ class Routes:
         services = self._clusters.services_of(read, client)
         heads = self._heads(read, client)
         tables: dict[str, tuple[ClientHost, ...]] = {}
-        for port, members in _http_ports(services).items():
-            tables[wildcard_route(port)] = self._table(read, port, members, heads, scope)
+        members = {(wildcard_route(port), port): found for port, found in _http_ports(services).items()}
+        for imports, found in self._clusters.bound(read, client):
+            place = (bound_route(imports.bind, imports.port), imports.port)
+            members[place] = [*members.get(place, ()), *found]
+        for (name, port), found in members.items():
+            tables[name] = self._table(read, port, found, heads, scope)
         for service in services:
             for one in service.ports:
                 if one.protocol == Protocol.AUTO and (service.addresses or service.headless):

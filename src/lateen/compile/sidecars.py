@@ -7,8 +7,10 @@ counts. Gateways know no Sidecars.
 from collections.abc import Callable, Iterable, Mapping
 
 from lateen.api.meta import Key
-from lateen.api.sidecar import Sidecar
+from lateen.api.sidecar import IstioEgressListener, Sidecar
 from lateen.api.virtualservice import Destination
+from lateen.compile.protocols import protocol_of
+from lateen.model.names import LOOPBACK
 from lateen.model.route import VirtualRoutes
 from lateen.model.service import Service
 from lateen.model.sidecar import HostRule, Imports, SidecarHead, SidecarPlan
@@ -49,11 +51,7 @@ def compile_sidecar(sidecar: Sidecar, *, domain: str) -> SidecarPlan:
     key = Key("Sidecar", meta.namespace, meta.name)
     return SidecarPlan(
         key=key,
-        egress=tuple(
-            Imports(hosts=tuple(map(_rule, listener.hosts)), port=listener.port.number if listener.port is not None else 0)
-            for listener in spec.egress
-        )
-        or (Imports(hosts=tuple(map(_rule, _EVERYTHING))),),
+        egress=tuple(_imports(listener) for listener in spec.egress) or (Imports(hosts=tuple(map(_rule, _EVERYTHING))),),
         allow_any=policy.mode == "ALLOW_ANY" if policy is not None else None,
         egress_proxy=Destination(host=resolve(proxy.host, meta.namespace, domain), subset=proxy.subset, port=proxy.port)
         if proxy is not None
@@ -62,6 +60,15 @@ def compile_sidecar(sidecar: Sidecar, *, domain: str) -> SidecarPlan:
         connection_pool=spec.inbound_connection_pool,
         owners=((key, meta.generation),),
     )
+
+
+def _imports(listener: IstioEgressListener) -> Imports:
+    """A listener with a port of its own listens itself where it says at which address, or where nothing is captured for it."""
+    hosts, port = tuple(map(_rule, listener.hosts)), listener.port
+    if port is None:
+        return Imports(hosts=hosts)
+    bind = listener.bind or (LOOPBACK if listener.capture_mode == "NONE" else "")
+    return Imports(hosts=hosts, port=port.number, protocol=protocol_of(port.protocol or port.name, None, port.number), bind=bind)
 
 
 def _rule(text: str) -> HostRule:

@@ -26,9 +26,13 @@ def all_services(services: Collection[Service]) -> VisibleServices:
 
 def imported_services(services: Collection[Service], sidecar: SidecarPlan, reached: Collection[str], namespace: str) -> VisibleServices:
     """What a Sidecar lets in by name, and behind that what its rules lead to (`reached`: hosts)."""
-    listed = _by_host(one for one in services if any(imports_service(imports, one, namespace) for imports in sidecar.egress))
+    captured = [imports for imports in sidecar.egress if not imports.bind]
+    listed = _by_host(one for one in services if any(imports_service(imports, one, namespace) for imports in captured))
+    bound = [(imports, _by_host(one for one in services if imports_service(imports, one, namespace))) for imports in sidecar.egress]
     behind = _by_host(one for one in services if one.hostname in reached)
-    return VisibleServices(known={**behind, **listed}, listed=listed, aliases=_aliases(services))
+    known = {**behind, **{host: key for _, found in bound for host, key in found.items()}, **listed}
+    own = tuple((imports, tuple(found.values())) for imports, found in bound if imports.bind)
+    return VisibleServices(known=known, listed=listed, aliases=_aliases(services), bound=own)
 
 
 def _by_host(services: Iterable[Service]) -> dict[str, ServiceKey]:

@@ -1,12 +1,23 @@
 """Names that Istio gives to clusters and servers: dashboards, EnvoyFilters and people rely on them."""
 
-__all__ = ["BLACK_HOLE", "DYNAMIC_DNS", "INBOUND_PASSTHROUGH", "LOOPBACK", "PASSTHROUGH", "inbound_cluster", "outbound_cluster", "sni"]
+__all__ = [
+    "BLACK_HOLE",
+    "DYNAMIC_DNS",
+    "INBOUND_PASSTHROUGH",
+    "LOOPBACK",
+    "PASSTHROUGH",
+    "UNIX",
+    "inbound_cluster",
+    "outbound_cluster",
+    "sni",
+]
 
 BLACK_HOLE = "BlackHoleCluster"
 PASSTHROUGH = "PassthroughCluster"
 DYNAMIC_DNS = "AllowAnyDynamicDNSCluster"
 INBOUND_PASSTHROUGH = "InboundPassthroughCluster"
 LOOPBACK = "127.0.0.1"
+UNIX = "unix://"  # before the path of a socket
 
 
 def outbound_cluster(port: int, subset: str, host: str) -> str:

@@ -10,7 +10,7 @@ from lateen.api.sidecar import IstioIngressListener
 from lateen.api.virtualservice import Destination
 from lateen.model.frame import Owner
 from lateen.model.scope import Selector
-from lateen.model.service import ServiceKey
+from lateen.model.service import Protocol, ServiceKey
 
 __all__ = ["HostRule", "Imports", "OutboundPolicy", "SidecarHead", "SidecarPlan", "VisibleServices"]
 
@@ -33,10 +33,12 @@ class HostRule(Struct, frozen=True):
 
 
 class Imports(Struct, frozen=True, kw_only=True):
-    """The hosts of one egress listener; `port` 0 is any."""
+    """The hosts of one egress listener; `port` 0 is any. With `bind` it listens there itself: an address or `unix://` path."""
 
     hosts: tuple[HostRule, ...]
     port: int = 0
+    protocol: Protocol = Protocol.AUTO  # where it listens itself
+    bind: str = ""
 
 
 class SidecarPlan(Struct, frozen=True, kw_only=True):
@@ -62,12 +64,14 @@ class OutboundPolicy(Struct, frozen=True, kw_only=True):
 class VisibleServices(Struct, frozen=True, kw_only=True):
     """The services a client means by host. `listed` are those it has listeners and routes for, `known` those it has clusters for.
 
-    `aliases` are names of ExternalName Services, each with the host that it stands for.
+    `bound` are those of egress listeners that listen themselves. `aliases` are names of ExternalName Services, each with the host that
+    it stands for.
     """
 
     known: Mapping[str, ServiceKey]
     listed: Mapping[str, ServiceKey]
     aliases: Mapping[str, str] = {}
+    bound: tuple[tuple[Imports, tuple[ServiceKey, ...]], ...] = ()
 
     def target(self, host: str) -> str:
         """The host itself, or what it is an alias of."""

@@ -28,6 +28,7 @@ __all__ = ["Dial", "Heard", "Server", "Tls", "main"]
 _SECONDS = 10.0
 _MARKS = (15001, 15006)  # ports that marked connections are redirected to; the mark is the port
 _SO_MARK = 36
+_SLOW = "/after/"  # and seconds: the answer takes its time
 _ANY = "0.0.0.0"  # noqa: S104 - in a namespace of its own
 _READ = 65536
 _SOURCES = cycle(range(20000, 32000))  # below the ports that the kernel gives to others
@@ -98,6 +99,8 @@ class _Told(BaseHTTPRequestHandler):
         if self.headers.get("upgrade", "").lower() == "websocket":
             self._upgrade()
             return
+        if self.path.startswith(_SLOW):
+            threading.Event().wait(float(self.path.removeprefix(_SLOW)))
         length = int(self.headers.get("content-length") or 0)
         self.rfile.read(length)
         address, port = self.connection.getsockname()[:2]

@@ -13,6 +13,7 @@ from envoy.type.v3 import range_pb2
 from google.protobuf import message
 
 from lateen.model.listenerplan import ChainMatch, ChainPlan, HttpPlan, InspectorPlan, ListenerPlan
+from lateen.model.names import UNIX
 from lateen.xds.downstreamtls import build_downstream_tls
 from lateen.xds.hcm import build_http
 from lateen.xds.networkfilters import build_lookup, build_network_authz
@@ -47,6 +48,8 @@ def build_listener(plan: ListenerPlan) -> pb.Listener:
 
 
 def _address(address: str, port: int) -> address_pb2.Address:
+    if address.startswith(UNIX):
+        return address_pb2.Address(pipe=address_pb2.Pipe(path=address.removeprefix(UNIX)))
     return address_pb2.Address(socket_address=address_pb2.SocketAddress(address=address, port_value=port))
 
 
