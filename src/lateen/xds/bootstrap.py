@@ -32,6 +32,7 @@ _RUNTIME: Mapping[str, object] = {
     "envoy.reloadable_features.coalesce_lb_rebuilds_on_batch_update": False,
     "envoy.reloadable_features.fixed_heap_use_allocated": True,
     "envoy.reloadable_features.http_reject_path_with_fragment": False,
+    "envoy.reloadable_features.tcp_proxy_delay_route_selection": True,  # docs/decisions/017
     "re2.max_program_size.error_level": "32768",
 }
 _CONNECTIONS_KEY = "overload.global_downstream_max_connections"

@@ -12,9 +12,10 @@ from envoy.extensions.filters.listener.tls_inspector.v3 import tls_inspector_pb2
 from envoy.type.v3 import range_pb2
 from google.protobuf import message
 
-from lateen.model.listenerplan import ChainMatch, ChainPlan, HttpPlan, InspectorPlan, ListenerPlan
+from lateen.model.listenerplan import ChainMatch, ChainPlan, CredentialTls, HttpPlan, InspectorPlan, ListenerPlan, MeshTls, TcpPlan
 from lateen.model.names import UNIX
 from lateen.xds.downstreamtls import build_downstream_tls
+from lateen.xds.earlyrefusal import build_early_refusal
 from lateen.xds.hcm import build_http
 from lateen.xds.networkfilters import build_lookup, build_network_authz
 from lateen.xds.tcpproxy import build_tcp
@@ -93,13 +94,16 @@ def _just(port: int) -> range_pb2.Int32Range:
     return range_pb2.Int32Range(start=port, end=port + 1)
 
 
+def _of_bytes(plan: TcpPlan, tls: MeshTls | CredentialTls | None) -> list[chain_pb2.Filter]:
+    secured = isinstance(tls, MeshTls)
+    early = build_early_refusal(plan.authz, secured=secured) if secured or tls is None else None
+    forward = build_tcp(plan, waits=early is not None and secured)
+    return [*build_network_authz(plan.authz), *([early] if early is not None else []), *build_lookup(plan), forward]
+
+
 def _chain(plan: ChainPlan) -> chain_pb2.FilterChain:
     application = plan.application
-    filters = (
-        [build_http(application)]
-        if isinstance(application, HttpPlan)
-        else [*build_network_authz(application.authz), *build_lookup(application), build_tcp(application)]
-    )
+    filters = [build_http(application)] if isinstance(application, HttpPlan) else _of_bytes(application, plan.tls)
     chain = chain_pb2.FilterChain(name=plan.name, filters=filters)
     if plan.match is not None:
         chain.filter_chain_match.CopyFrom(_match(plan.match))

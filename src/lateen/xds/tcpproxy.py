@@ -9,10 +9,15 @@ from lateen.xds.values import set_duration
 
 __all__ = ["build_tcp"]
 
+_EARLY_DATA = 65536  # bytes of the client's kept meanwhile; Envoy asks for a number
 
-def build_tcp(plan: TcpPlan) -> chain_pb2.Filter:
-    """The network filter that forwards bytes."""
+
+def build_tcp(plan: TcpPlan, *, waits: bool = False) -> chain_pb2.Filter:
+    """The network filter that forwards bytes; `waits` until the TLS handshake is over before it contacts the server."""
     proxy = pb.TcpProxy(stat_prefix=plan.stat_prefix, access_log=[build_access_log(log) for log in plan.access_logs])
+    if waits:
+        proxy.upstream_connect_mode = pb.ON_DOWNSTREAM_TLS_HANDSHAKE
+        proxy.max_early_data_bytes.value = _EARLY_DATA
     if len(plan.clusters) == 1:
         proxy.cluster = plan.clusters[0][0]
     else:
