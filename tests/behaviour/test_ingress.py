@@ -112,3 +112,26 @@ def test_https_with_a_secret_and_its_renewal(mesh: Mesh) -> None:
             seconds=5,
             what="the renewed certificate is shown",
         )
+
+
+def test_a_key_of_another_certificate_changes_nothing_and_is_told(mesh: Mesh) -> None:
+    """The gateway goes on showing the certificate before; the Gateway's condition names the Secret and what is wrong, until it is right."""
+    good, other = credential(SHOP), credential(SHOP)
+    key = next(line for line in other.secret.splitlines() if "tls.key" in line).partition("tls.key: ")[2]
+
+    def answers() -> bool:
+        return mesh.call("/headers", host=SHOP, port=443, tls=good.client).status == 200
+
+    def accepted() -> tuple[str, str]:
+        found = next(one for one in mesh.objects("gateways") if one["metadata"]["name"] == "shop")
+        conditions = {one["type"]: one for one in found.get("status", {}).get("conditions", ())}
+        return conditions.get("Accepted", {}).get("status", ""), conditions.get("Accepted", {}).get("message", "")
+
+    with mesh.applied(good.secret, HTTPS):
+        wait_until(answers, seconds=5, what="the shop answers over HTTPS")
+        mesh.apply(f"{good.secret.partition('tls.key: ')[0]}tls.key: {key}")
+        wait_until(lambda: accepted()[0] == "False", seconds=10, what="the Gateway is told", every=0.2)
+        assert "Secret istio-system/shop-certificate holds a private key that does not belong" in accepted()[1]
+        assert [answers() for _ in range(5)] == [True] * 5
+        mesh.apply(good.secret)
+        wait_until(lambda: accepted()[0] == "True", seconds=10, what="it is told no more", every=0.2)

@@ -18,7 +18,7 @@ from lateen.compile.plan_gateway_routes import plan_gateway_hosts
 from lateen.compile.plan_gateways import GatewayContext, plan_gateway_listener
 from lateen.compile.plan_inbound import InboundSettings, plan_inbound
 from lateen.compile.plan_outbound import OutboundContext, plan_bound, plan_interception, plan_outbound
-from lateen.compile.plan_secrets import plan_secret
+from lateen.compile.plan_secrets import plan_secrets
 from lateen.compile.routenames import gateway_route, gateway_tls_route
 from lateen.compile.routes import Routes
 from lateen.compile.rules import Lookup, cluster_for
@@ -176,11 +176,15 @@ class Listeners:
         def find(key: Key) -> Secret | None:
             return read.get(self._base.secrets, key)
 
-        servers = [server for port in ports for server in port.servers]
-        names = {name for server in servers if server.tls is not None and server.terminates_tls for name in credentials_of(server.tls)}
-        results = [plan_secret(name, scope.client.namespace, find) for name in sorted(names) if not name.startswith(EXTERNAL)]
-        plans = tuple(plan for plan, _ in results if plan is not None)
-        return plans, tuple(problem for _, problems in results for problem in problems)
+        users = [
+            (name, Key("Gateway", *server.gateway.split("/")))
+            for port in ports
+            for server in port.servers
+            if server.tls is not None and server.terminates_tls
+            for name in credentials_of(server.tls)
+            if not name.startswith(EXTERNAL)
+        ]
+        return plan_secrets(users, scope.client.namespace, find)
 
 
 def _place(server: MergedServer, scope: GatewayScope) -> Place:

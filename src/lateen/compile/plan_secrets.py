@@ -1,53 +1,85 @@
 """Secrets that servers and rules name become SDS resources: of the proxy's own namespace only.
 
 Keys as Istio accepts them: `tls.crt`/`tls.key`/`ca.crt`/`ca.crl` or `cert`/`key`/`cacert`/`crl`; the CA of client certificates, with what
-it revoked, in the Secret itself or in one of the same name with `-cacert`.
+it revoked, in the Secret itself or in one of the same name with `-cacert`. What Envoy could not use is not sent (see certificates).
 """
 
 from collections.abc import Callable, Iterable
+from itertools import groupby
+
+from msgspec.structs import replace
 
 from lateen.api.meta import Key
 from lateen.api.objects import Secret as SecretObject
+from lateen.compile.certificates import authority_fault, pair_fault
 from lateen.model.secretplan import SecretPlan
-from lateen.util.problem import Problem
+from lateen.util.problem import Problem, Problems, Severity
 from lateen.util.redact import Secret
 
-__all__ = ["plan_secret"]
+__all__ = ["plan_secrets"]
 
 _CA_SUFFIX = "-cacert"
+Find = Callable[[Key], SecretObject | None]
 
 
-def plan_secret(name: str, namespace: str, find: Callable[[Key], SecretObject | None]) -> tuple[SecretPlan | None, tuple[Problem, ...]]:
-    """The resource `kubernetes://name` for a proxy of `namespace`; a problem says what is missing."""
-    resource = f"kubernetes://{name}"
-    stem = name.removesuffix(_CA_SUFFIX)
+def plan_secrets(users: Iterable[tuple[str, Key]], namespace: str, find: Find) -> tuple[tuple[SecretPlan, ...], Problems]:
+    """The resources `kubernetes://name` for a proxy of `namespace`, by the names and the objects that name them.
+
+    What is missing or of no use is told on the Secret and on those objects: a Secret has no status to read it in.
+    """
+    plans: list[SecretPlan] = []
+    problems: list[Problem] = []
+    for name, named in groupby(sorted(set(users)), key=lambda user: user[0]):
+        plan = _plan_authority if name.endswith(_CA_SUFFIX) else _plan_pair
+        planned = plan(name, namespace, find)
+        if isinstance(planned, SecretPlan):
+            plans.append(planned)
+        else:
+            problems.append(planned)
+            problems.extend(replace(planned, kind=key.kind, namespace=key.namespace, name=key.name) for _, key in named)
+    return tuple(plans), tuple(problems)
+
+
+def _plan_authority(name: str, namespace: str, find: Find) -> SecretPlan | Problem:
+    holder = find(Key("Secret", namespace, name)) or find(Key("Secret", namespace, name.removesuffix(_CA_SUFFIX)))
+    root = _value(holder, ("ca.crt", "cacert")) if holder is not None else b""
+    if holder is None or not root:
+        return _problem(namespace, name, "holds no CA certificate under ca.crt or cacert", "warning")
+    revoked = _value(holder, ("ca.crl", "crl"))
+    if fault := authority_fault(root, revoked):
+        return _problem(namespace, holder.metadata.name, fault, "error")
+    return SecretPlan(name=f"kubernetes://{name}", root=root, revoked=revoked, owners=(_owner(holder),))
+
+
+def _plan_pair(name: str, namespace: str, find: Find) -> SecretPlan | Problem:
     secret = find(Key("Secret", namespace, name))
-    if name.endswith(_CA_SUFFIX):
-        holder = secret if secret is not None else find(Key("Secret", namespace, stem))
-        root = _value(holder, ("ca.crt", "cacert")) if holder is not None else b""
-        if holder is None or not root:
-            return None, (_problem(namespace, name, "holds no CA certificate under ca.crt or cacert"),)
-        return SecretPlan(name=resource, root=root, revoked=_value(holder, ("ca.crl", "crl")), owners=(_owner(holder),)), ()
     if secret is None:
-        return None, (_problem(namespace, name, "does not exist in the namespace of the proxy that needs it"),)
+        return _problem(namespace, name, "does not exist in the namespace of the proxy that needs it", "warning")
     chain, key = _value(secret, ("tls.crt", "cert")), _value(secret, ("tls.key", "key"))
     if not chain or not key:
-        return None, (_problem(namespace, name, "lacks tls.crt and tls.key (or cert and key)"),)
-    return SecretPlan(name=resource, chain=chain, key=Secret(key), owners=(_owner(secret),)), ()
+        return _problem(namespace, name, "lacks tls.crt and tls.key (or cert and key)", "warning")
+    if fault := pair_fault(chain, key):
+        return _problem(namespace, name, fault, "error")
+    return SecretPlan(name=f"kubernetes://{name}", chain=chain, key=Secret(key), owners=(_owner(secret),))
 
 
 def _owner(secret: SecretObject) -> tuple[Key, int]:
     return Key("Secret", secret.metadata.namespace, secret.metadata.name), secret.metadata.generation
 
 
-def _problem(namespace: str, name: str, why: str) -> Problem:
+def _problem(namespace: str, name: str, why: str, severity: Severity) -> Problem:
+    consequence = (
+        "what names it takes or makes no connections until it is there"
+        if severity == "warning"
+        else "it is not sent: proxies keep the one they hold, and those that hold none take or make no connections with it"
+    )
     return Problem(
         code="gateway-secret",
-        message=f"Secret {namespace}/{name} {why}; what names it takes or makes no connections until it is there",
+        message=f"Secret {namespace}/{name} {why}; {consequence}",
         kind="Secret",
         namespace=namespace,
         name=name,
-        severity="warning",
+        severity=severity,
     )
 
 

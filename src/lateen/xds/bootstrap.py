@@ -16,6 +16,7 @@ from envoy.extensions.resource_monitors.downstream_connections.v3 import downstr
 from google.protobuf import json_format
 from msgspec import Struct
 
+from lateen.util.regexes import LARGEST_PROGRAM
 from lateen.xds.bootstrapclusters import Pipe, Tcp, build_local_cluster, build_sds_cluster, build_xds_cluster
 from lateen.xds.bootstraplisteners import build_health_listener, build_prometheus_listener
 from lateen.xds.bootstrapstats import StatsPlan, build_stats_config
@@ -33,7 +34,7 @@ _RUNTIME: Mapping[str, object] = {
     "envoy.reloadable_features.fixed_heap_use_allocated": True,
     "envoy.reloadable_features.http_reject_path_with_fragment": False,
     "envoy.reloadable_features.tcp_proxy_delay_route_selection": True,  # docs/decisions/017
-    "re2.max_program_size.error_level": "32768",
+    "re2.max_program_size.error_level": str(LARGEST_PROGRAM),
 }
 _CONNECTIONS_KEY = "overload.global_downstream_max_connections"
 

@@ -50,7 +50,15 @@ def test_each_mistake_is_told_with_its_field_and_line() -> None:
 def test_regular_expressions_are_read_as_envoy_reads_them() -> None:
     """Python takes a back reference, RE2 does not; RE2 takes classes of Unicode, Python does not."""
     assert len(said(RULE.replace('"(a"', '"(a)\\\\1"'))) == 2
-    assert len(said(RULE.replace('"(a"', '"\\\\pL"'))) == 1
+    assert len(said(RULE.replace('"(a"', '"\\\\pL{1,500}"'))) == 1
+
+
+def test_a_regular_expression_too_large_for_envoy_is_an_error() -> None:
+    """Told soon, whatever its size; the message quotes its beginning only."""
+    regex = "|".join(["[^x]{1,999}"] * 40)
+    found = [problem for one in decode_documents(RULE.replace("(a", regex).encode(), "rules.yaml") for problem in problems_of(one)]
+    assert "more than 32768 steps" in found[0].message
+    assert len(found[0].message) < 400
 
 
 @pytest.mark.parametrize("path", ["/a/{*}", "/{**}", "/a/{*}/b/{**}", "/a*", "*"])

@@ -1,11 +1,15 @@
 """Clusters as the world makes them: their protocol, TLS, defaults of the mesh, and when there is none."""
 
+import base64
+
 import pytest
+from cryptography import x509
 
 from lateen.api.decode import decode_message, decode_object
 from lateen.api.meshconfig import MeshConfig
 from lateen.model.clusterplan import ClusterPlan, ClusterTls
 from lateen.model.scope import Client, Proxy
+from lateen.testing.certificates import self_signed
 from lateen.testing.world import MemoryWorld
 from lateen.xds.resources import CLUSTER, SECRET
 
@@ -155,11 +159,12 @@ def test_a_secrets_certificate_is_for_gateways_and_selected_workloads() -> None:
 
 def test_the_secret_itself_goes_to_who_may_have_it() -> None:
     """From the proxy's own namespace."""
+    chain, key = (base64.b64encode(one).decode() for one in self_signed(x509.DNSName("web"))[1:])
     secret = {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": "cred", "namespace": "default"},
-        "data": {"tls.crt": "Y2VydA==", "tls.key": "a2V5", "ca.crt": "Y2E="},
+        "data": {"tls.crt": chain, "tls.key": key, "ca.crt": chain},
     }
     assert decode_object(secret)[0] is not None
     for proxy, expected in ((GATEWAY, {"kubernetes://cred", "kubernetes://cred-cacert"}), (SIDECAR, set())):

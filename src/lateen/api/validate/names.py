@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from lateen.api.meta import WorkloadLabels, WorkloadSelector
 from lateen.api.validate.report import Report
 from lateen.util import ipnets
+from lateen.util.regexes import regex_fault
 
 __all__ = [
     "check_domain",
@@ -30,6 +31,7 @@ _NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _TAG_NAME = re.compile(r"(?:[a-zA-Z0-9](?:[-a-zA-Z0-9._]{0,251}[a-zA-Z0-9])?/)?[a-zA-Z0-9](?:[-a-zA-Z0-9._]{0,61}[a-zA-Z0-9])?")
 _TAG_VALUE = re.compile(r"(?:[a-zA-Z0-9](?:[-a-zA-Z0-9._]{0,61}[a-zA-Z0-9])?)?")
 _LONGEST_NAME = 255
+_SHOWN = 80
 
 
 def is_label(text: str) -> bool:
@@ -84,16 +86,10 @@ def check_port_name(report: Report, name: str) -> None:
 
 
 def check_regex(report: Report, text: str) -> None:
-    """A regular expression as Envoy reads it (RE2)."""
-    import re2  # noqa: PLC0415  (a library of its own, which most objects have no use for)
-
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        re2.compile(text, options)
-    except re2.error as error:
-        why = error.args[0]
-        report.error(f'"{text}" is not a regular expression of RE2: {why.decode(errors="replace") if isinstance(why, bytes) else why}')
+    """A regular expression that Envoy takes."""
+    if fault := regex_fault(text):
+        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+        report.error(f'"{shown}" {fault}')
 
 
 def check_labels(report: Report, labels: Mapping[str, str]) -> None:
