@@ -3,27 +3,10 @@
 import pytest
 
 from lateen.testing.liveenvoy import LiveEnvoy
+from lateen.testing.manifests import rule, service
 from lateen.testing.yard import Dial
 
 pytestmark = [pytest.mark.envoy, pytest.mark.netns, pytest.mark.slow]
-
-
-def service(name: str, number: int, *, port: int = 80, target: int = 8080, kind: str = "http", namespace: str = "default") -> str:
-    """A service with one endpoint: 10.0.N.1 behind 10.96.0.N."""
-    return f"""
----
-kind: Service
-apiVersion: v1
-metadata: {{name: {name}, namespace: {namespace}}}
-spec: {{clusterIP: 10.96.0.{number}, selector: {{app: {name}}}, ports: [{{name: {kind}, port: {port}, targetPort: {target}}}]}}
----
-kind: EndpointSlice
-apiVersion: discovery.k8s.io/v1
-metadata: {{name: {name}-1, namespace: {namespace}, labels: {{kubernetes.io/service-name: {name}}}}}
-addressType: IPv4
-endpoints: [{{addresses: [10.0.{number}.1]}}]
-ports: [{{name: {kind}, port: {target}}}]
-"""
 
 
 def sidecar_object(spec: str) -> str:
@@ -122,7 +105,6 @@ def test_what_comes_in_is_limited(sidecar: LiveEnvoy) -> None:
     assert sorted(statuses[:3]) == [200, 200, 503]
     assert statuses[3:] == [200, 200, 200]
 
-    rule = "---\nkind: DestinationRule\napiVersion: networking.istio.io/v1\nmetadata: {name: own, namespace: default}\n"
-    sidecar.obey(service("client", 9, port=9090), f"{rule}spec: {{host: client, trafficPolicy: {{connectionPool: {limit}}}}}")
+    sidecar.obey(service("client", 9, port=9090), rule(f"{{connectionPool: {limit}}}", host="client"))
     again = [Dial(address="10.0.9.9", port=8080, redirect=15006, target="/after/0.3")] * 3
     assert sorted(heard.status for heard in sidecar.ask(*again, together=True)) == [200, 200, 503]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
+from lateen.api.destinationrule import TunnelSettings
 from lateen.api.meshconfig import DefaultTrafficPolicy
 from lateen.api.meta import Key
 from lateen.api.security import PeerAuthentication
@@ -271,6 +272,13 @@ class Clusters:
         """A service as the client sees it: with the address that its DNS answers."""
         service = read.get(self._base.services, key)
         return service.captured if service is not None and client.dns else service
+
+    def tunnel(self, read: Read, client: Client, cluster: str) -> TunnelSettings | None:
+        """The HTTP proxy that connections of an outbound cluster are carried through, if its rule says so."""
+        _, port, subset, host = cluster.split("|")
+        service = self.find(read, client, host)
+        view = read.get(self.views, ClientService(client, service)) if service is not None else None
+        return policy_for(read.get(self.policies, view), subset, int(port)).tunnel if view is not None else None
 
     def hashes(self, read: Read, client: Client, service: ServiceKey | None, subset: str, port: int) -> tuple[HashPlan, ...]:
         """What a route to this destination hashes."""

@@ -77,6 +77,7 @@ class Listeners:
             routes_for=lambda host: tuple(one for one in routes if any(overlaps(host, name) for name in one.hosts)),
             place=lambda port: Place(port=port, namespace=client.namespace, selectors=scope.selectors),
             cluster=self._cluster(read, client, at_port=True),
+            tunnel=lambda cluster: self._clusters.tunnel(read, client, cluster),
             pods=lambda service: self._pods(read, service),
             access_logs=mesh_access_logs(mesh),
         )

@@ -24,6 +24,7 @@ __all__ = [
     "MeshTls",
     "PathNormalization",
     "TcpPlan",
+    "TunnelPlan",
 ]
 
 Role = Literal["inbound", "outbound", "gateway"]
@@ -97,6 +98,13 @@ class HttpPlan(Struct, frozen=True, kw_only=True):
     looks_up: bool = False  # some routes lead to hosts that are looked up when they are asked for
 
 
+class TunnelPlan(Struct, frozen=True):
+    """Bytes carried through an HTTP proxy: `target` is what it is asked for, as host:port, by CONNECT unless `post`."""
+
+    target: str
+    post: bool = False
+
+
 class TcpPlan(Struct, frozen=True, kw_only=True):
     """Bytes forwarded to a cluster, or to several by weight."""
 
@@ -105,6 +113,7 @@ class TcpPlan(Struct, frozen=True, kw_only=True):
     idle_timeout: int | None = None  # nanoseconds
     access_logs: tuple[AccessLogPlan, ...] = ()
     authz: tuple[AuthzStep, ...] = ()
+    tunnel: TunnelPlan | None = None
     looks_up: int = 0  # the port at which the server name of TLS is looked up and connected to
 
 

@@ -35,8 +35,8 @@ _SOURCES = cycle(range(20000, 32000))  # below the ports that the kernel gives t
 
 
 class Server(Struct, frozen=True, kw_only=True):
-    """What listens at a port: HTTP/1.1 that tells what it was asked, with one `status` for all, `tcp`, which answers each line, or `dns`,
-    which knows one address for every name.
+    """What listens at a port: HTTP/1.1 that tells what it was asked, with one `status` for all, `tcp`, which answers each line, `connect`,
+    an HTTP proxy that shows what it was asked for, or `dns`, which knows one address for every name.
     """
 
     port: int = 0
@@ -181,6 +181,10 @@ def _lines(connection: socket.socket, peer: tuple[str, int], server: Server) -> 
         if server.certificate:
             connection = _server_context(server).wrap_socket(connection, server_side=True)
         connection.sendall(server.greeting.encode())
+        if server.kind == "connect":
+            asked = connection.recv(_READ)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            connection.sendall(asked.partition(b"\r\n")[0] + b" then " + connection.recv(_READ))
         while data := connection.recv(_READ):
             connection.sendall(f"{address}:{port} from {peer[0]} heard ".encode() + data)
     except OSError:

@@ -23,6 +23,8 @@ def build_tcp(plan: TcpPlan, *, waits: bool = False) -> chain_pb2.Filter:
     else:
         for cluster, weight in plan.clusters:
             proxy.weighted_clusters.clusters.add(name=cluster, weight=weight)
+    if plan.tunnel is not None:
+        proxy.tunneling_config.hostname, proxy.tunneling_config.use_post = plan.tunnel.target, plan.tunnel.post
     if plan.idle_timeout is not None:
         set_duration(proxy.idle_timeout, plan.idle_timeout)
     network_filter = chain_pb2.Filter(name="envoy.filters.network.tcp_proxy")

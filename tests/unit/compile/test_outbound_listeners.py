@@ -8,6 +8,7 @@ from lateen.model.names import outbound_cluster
 from lateen.model.service import Port, Protocol, Resolution, Service, ServiceKey
 
 CONTEXT = OutboundContext(
+    tunnel=lambda _cluster: None,
     allow_any=True,
     routes_for=lambda _host: (),
     place=lambda port: Place(port=port),
