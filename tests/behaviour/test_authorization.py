@@ -187,5 +187,7 @@ data: {mesh: "accessLogFile: /dev/stdout"}
         assert rows == [["DENY", "default/closed", "0", "to", "paths", "/uuid"], ["ALLOW", "default/open", "0", "everything"]]
         assert get(mesh, "curl", "/uuid").status == 403
         said = "GET /uuid HTTP/1.1: DENY policy default/closed, rule 0: to paths /uuid"
+        described = mesh.must("authz", "why", pod, "--path", "/uuid", "--from", "default/curl")
+        assert described == "refused: DENY policy default/closed, rule 0: to paths /uuid\n"
         wait_until(lambda: said in mesh.must("authz", "why", pod), seconds=10, what="the access log is written and explained")
     assert "every caller is let in" in mesh.must("authz", "check", pod)

@@ -5,6 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from lateen.api.decode import decode_object
+from lateen.api.security import AuthorizationPolicy
+from lateen.cli.authz import judged
+from lateen.simulate.authorize import Asked
 from lateen.testing.mesh import Ask, Mesh
 from lateen.testing.tokens import Issuer
 
@@ -131,6 +135,36 @@ def test_sources_and_conditions(mesh: Mesh, asked: dict[str, set[str]]) -> None:
     """`from` and `when`, each key with its values and without them: exactly those are let in whom the rule means."""
     expected = {name: who for name, (_, who) in keys(mesh.pod_address("curl"), mesh.pod_address("httpbin")).items()}
     assert {name: asked[name] for name in expected} == expected
+
+
+def test_the_judge_of_described_requests_agrees_with_envoy(mesh: Mesh, asked: dict[str, set[str]]) -> None:
+    """`lateen authz why` of a described request: the same rule lets the same callers in, but for what other filters found out."""
+    addresses, server = {app: mesh.pod_address(app, namespace) for app, namespace in CALLERS.items()}, mesh.pod_address("httpbin")
+    claims = {"iss": ISSUER.name, "sub": "alice", "aud": "shop", "azp": "web", "groups": ["user", "admin"], "nested": {"key": "value"}}
+    for name, (rule, _) in keys(addresses["curl"], server).items():
+        if "experimental" in name:
+            continue
+        spec = {"selector": {"matchLabels": {"app": "httpbin"}}, "rules": [rule]}
+        meta = {"name": "keys", "namespace": "default"}
+        raw = {"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": meta, "spec": spec}
+        policy = decode_object(raw)[0]
+        assert isinstance(policy, AuthorizationPolicy)
+        let_in = set()
+        for app, namespace in CALLERS.items():
+            meshed = namespace == "default"
+            request = Asked(
+                headers={"x-team": "bluebird"} if app == "curl" else {},
+                peer=f"spiffe://cluster.local/ns/default/sa/{app}" if meshed else "",
+                claims=claims if app == "curl" else {},
+                source=addresses[app],
+                remote=addresses[app],
+                destination=server,
+                port=8080,
+                server_name=SNI if meshed else "",
+            )
+            if judged(request, [policy], ("cluster.local",)).startswith("let in"):
+                let_in.add(app)
+        assert let_in == asked[name], name
 
 
 def test_operations(asked: dict[str, set[str]]) -> None:

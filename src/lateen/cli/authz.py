@@ -1,28 +1,35 @@
 """`lateen authz`: which rules count for a pod, and which of them refused a request.
 
 Both say what the objects say, read at that moment; Envoy's own words (`RESPONSE_CODE_DETAILS` in the access log) name policy and rule.
+A request that is described is judged by the same rules without being sent.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 from msgspec.structs import asdict
 
-from lateen.api.decode import decode_object
+from lateen.api.decode import decode_message, decode_object
 from lateen.api.kinds import info_of
+from lateen.api.meshconfig import MeshConfig
 from lateen.api.security import AuthorizationPolicy, Rule
 from lateen.cli.access import fail, kubeconfig_option, namespace_option, with_client
 from lateen.cli.tables import print_rows
 from lateen.compile.authn import selector_of
-from lateen.compile.authz import is_dry_run
+from lateen.compile.authz import AuthzContext, is_dry_run, plan_authz
 from lateen.compile.security import Subject, counting
 from lateen.kube.records import JsonObject, section
+from lateen.model.authz import ExtAuthzPlan
+from lateen.simulate.authorize import Asked, authorize
 from lateen.sources.kubeclient import KubeClient
+from lateen.sources.kubereflect import Listing
 from lateen.util.selectors import matches
 
-__all__ = ["authz", "explain", "rows_of", "told"]
+__all__ = ["asked_of", "authz", "explain", "judged", "rows_of", "told", "trust_domains"]
 
 _ROOT = "istio-system"
 _GATEWAY = "gateway.networking.k8s.io/gateway-name"
@@ -31,6 +38,8 @@ _REFUSED = re.compile(r"rbac_access_denied_matched_policy\[(none|\S*?ns\[([^\]]*
 _REQUEST = re.compile(r'"([A-Z]+ [^"]*)"')
 _ASKED = "ext_authz_denied"
 _TAIL = 1000
+_MESH = "istio"
+_CONFIG_MAP = info_of("ConfigMap")
 
 
 @click.group()
@@ -60,14 +69,30 @@ def check(pod: str, namespace: str, kubeconfig: Path | None) -> None:
 
 @authz.command()
 @click.argument("pod")
+@click.option("--method", default="GET", help="Method of the request to judge.")
+@click.option("--path", default="", help="Path of the request; without it the access log is read.")
+@click.option("--host", default="", help="Host of the request.")
+@click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="A header of the request; may be repeated.")
+@click.option("--from", "caller", default="", metavar="NAMESPACE/ACCOUNT", help="Service account of the caller; none is plain text.")
+@click.option("--claims", default="", metavar="JSON", help="Claims of the caller's token.")
+@click.option("--source", default="", metavar="ADDRESS", help="Address of the caller.")
+@click.option("--port", default=0, help="Port of the pod; alone, a connection of bytes is judged.")
 @namespace_option
 @kubeconfig_option
-def why(pod: str, namespace: str, kubeconfig: Path | None) -> None:
-    """Name the policy and rule of each request that POD refused, from its access log."""
+def why(pod: str, namespace: str, kubeconfig: Path | None, port: int, **described: Any) -> None:  # noqa: ANN401 - click's options
+    """Name the policy and rule that refused.
+
+    From the access log of POD; or, with --path or --port, of a request or connection that is described.
+    """
 
     async def work(client: KubeClient) -> int:
         name, place = pod.removeprefix("pod/"), namespace or "default"
         policies, container = await _of_pod(client, name, place)
+        if described["path"] or port:
+            domains = trust_domains(await client.list(_CONFIG_MAP, _ROOT))
+            asked = asked_of(port=port, domain=domains[0], **described)
+            click.echo(judged(asked, policies, domains))
+            return 0
         text = b"".join([chunk async for chunk in client.logs(place, name, container, follow=False, tail=_TAIL)])
         found = list(told(text.decode(errors="replace").splitlines(), policies))
         for line in found:
@@ -94,6 +119,61 @@ async def _of_pod(client: KubeClient, name: str, namespace: str) -> tuple[tuple[
     if not containers:
         fail(f"lateen: pod {namespace}/{name} has no containers", 1)
     return counting(policies, subject, _ROOT), "istio-proxy"
+
+
+def trust_domains(listed: Listing) -> tuple[str, ...]:
+    """The mesh's own and its aliases, from the ConfigMap of MeshConfig."""
+    texts = [section(one, "data").get("mesh") for one in listed.items if section(one, "metadata").get("name") == _MESH]
+    mesh = decode_message(str(texts[0]).encode(), MeshConfig, _MESH)[0] if texts else None
+    mesh = mesh or MeshConfig()
+    return (mesh.trust_domain or "cluster.local", *mesh.trust_domain_aliases)
+
+
+def asked_of(
+    *, method: str, path: str, host: str, headers: Sequence[str], caller: str, claims: str, source: str, port: int, domain: str
+) -> Asked:
+    """The request that the options describe; a usage error says which of them cannot be read."""
+    space, slash, account = caller.partition("/")
+    if caller and not (space and slash and account):
+        raise click.UsageError("--from is NAMESPACE/ACCOUNT")
+    fields = [one.partition(":") for one in headers]
+    if not all(name and colon for name, colon, _ in fields):
+        raise click.UsageError("--header is NAME:VALUE")
+    try:
+        told = json.loads(claims or "{}")
+    except ValueError:
+        told = None
+    if not isinstance(told, dict):
+        raise click.UsageError("--claims is a JSON object")
+    return Asked(
+        bytes=not path,
+        method=method.upper(),
+        path=path,
+        host=host,
+        headers={name.strip().lower(): value.strip() for name, _, value in fields},
+        peer=f"spiffe://{domain}/ns/{space}/sa/{account}" if caller else "",
+        claims=told,
+        source=source,
+        remote=source,
+        port=port,
+    )
+
+
+def judged(asked: Asked, policies: Sequence[AuthorizationPolicy], domains: tuple[str, ...]) -> str:
+    """What becomes of it, in a sentence."""
+    plan, _ = plan_authz(policies, AuthzContext(provider=_service, trust_domains=domains))
+    verdict = authorize(plan, asked)
+    named = f"rbac_access_denied_matched_policy[{verdict.rule or 'none'}]"
+    if verdict.outcome == "refused":
+        return f"refused: {explain(named, policies)}"
+    if not verdict.rule:
+        return "let in: no rule is against it"
+    said = explain(named, policies)
+    return f"let in by {said}" if verdict.outcome == "allowed" else f"the service of a CUSTOM policy is asked: {said}"
+
+
+def _service(name: str) -> ExtAuthzPlan:
+    return ExtAuthzPlan(asked_when=name, cluster="", authority="", timeout=0)
 
 
 def _dicts(value: object) -> list[JsonObject]:
