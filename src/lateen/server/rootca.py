@@ -32,6 +32,8 @@ def load_or_create_root(directory: Path, trust_domain: str, clock: Clock) -> Sel
         root = SelfSignedRoot.create(trust_domain, clock.now())
         write_private(path, root.pem.reveal())
         return root
+    except OSError as error:
+        raise RootError(f"{path}: cannot be read: {error.strerror}. Give it back to the user that runs the mesh, mode 0600.") from None
     with os.fdopen(descriptor, "rb") as file:
         os.fchmod(file.fileno(), 0o600)
         pem = file.read()

@@ -54,6 +54,7 @@ class Tls(Struct, frozen=True, kw_only=True):
     name: str = ""
     alpn: tuple[str, ...] = ()
     certificate: str = ""
+    newest: str = ""  # version of TLS that is offered, as Python's ssl names it
 
 
 class Dial(Struct, frozen=True, kw_only=True):
@@ -232,6 +233,9 @@ def _talk(dial: Dial, plain: socket.socket, heard: Heard) -> Heard:
 def _client_context(tls: Tls) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if tls.newest:
+        context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion[tls.newest]
+        context.set_ciphers("ALL:@SECLEVEL=0")
     if tls.alpn:
         context.set_alpn_protocols(tls.alpn)
     if tls.certificate:

@@ -52,6 +52,23 @@ def test_a_broken_root_is_never_replaced(tmp_path: Path) -> None:
     assert file.read_text() == "garbage"
 
 
+def test_a_root_that_cannot_be_read_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file, why, and what to do; no other root is made."""
+
+    def closed(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    load_or_create_root(tmp_path, "cluster.local", Clock())
+    before = (tmp_path / "root-ca.pem").read_bytes()
+    with (
+        monkeypatch.context() as patched,
+        pytest.raises(RootError, match=r"root-ca\.pem: cannot be read: Permission denied\. Give it back"),
+    ):
+        patched.setattr("os.open", closed)
+        load_or_create_root(tmp_path, "cluster.local", Clock())
+    assert (tmp_path / "root-ca.pem").read_bytes() == before
+
+
 def test_an_ended_root_is_said(tmp_path: Path) -> None:
     """After ten years the error names the file and the way out."""
     clock = Clock()
