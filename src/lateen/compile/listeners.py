@@ -157,6 +157,7 @@ class Listeners:
             looks_up=self._clusters.looks_up(read, scope.client),
             secrets_from=provider_cluster(mesh.extension_providers),
             trusted_proxies=topology.num_trusted_proxies if topology is not None else 0,
+            proxy_protocol=topology is not None and topology.proxy_protocol is not None,
             client_certificates=forwarded if forwarded != "UNDEFINED" else "SANITIZE_SET",
             access_logs=mesh_access_logs(mesh),
             security=security,

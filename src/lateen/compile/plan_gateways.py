@@ -26,6 +26,7 @@ from lateen.model.listenerplan import (
 )
 from lateen.model.route import VirtualRoutes
 from lateen.model.security import WorkloadSecurity
+from lateen.model.service import Protocol
 
 __all__ = ["GatewayContext", "plan_gateway_listener"]
 
@@ -41,6 +42,7 @@ class GatewayContext(Struct, frozen=True, kw_only=True):
     looks_up: bool = False
     secrets_from: str = ""  # the cluster of the server that has the secrets named sds://
     trusted_proxies: int = 0
+    proxy_protocol: bool = False
     client_certificates: ClientCertificates = "SANITIZE_SET"
     access_logs: tuple[AccessLogPlan, ...] = ()
     security: WorkloadSecurity = WorkloadSecurity()
@@ -53,7 +55,8 @@ def plan_gateway_listener(port: GatewayPort, context: GatewayContext) -> Listene
     name = f"{address}_{port.listen}"
     chains: list[ChainPlan] = []
     if port.servers[0].protocol.is_http:
-        chains.append(_http_chain(f"outbound_{name}", gateway_route(port.listen, port.bind), None, None, context))
+        web = any(server.protocol == Protocol.GRPC_WEB for server in port.servers)
+        chains.append(_http_chain(f"outbound_{name}", gateway_route(port.listen, port.bind), None, None, context, grpc_web=web))
     else:
         for server in port.servers:
             chains += _server_chains(name, port, server, context)
@@ -69,6 +72,7 @@ def plan_gateway_listener(port: GatewayPort, context: GatewayContext) -> Listene
         chains=tuple(chains),
         inspectors=(InspectorPlan(kind="tls"),) if named else (),
         waits=True,
+        proxy_protocol=context.proxy_protocol,
         owners=tuple(dict.fromkeys(server.owner for server in port.servers)),
     )
 
@@ -114,12 +118,21 @@ def _with_authz(plan: TcpPlan, context: GatewayContext) -> TcpPlan:
     return replace(plan, authz=authz.tcp) if authz is not None else plan
 
 
-def _http_chain(statistics: str, route: str, match: ChainMatch | None, tls: CredentialTls | None, context: GatewayContext) -> ChainPlan:
+def _http_chain(
+    statistics: str,
+    route: str,
+    match: ChainMatch | None,
+    tls: CredentialTls | None,
+    context: GatewayContext,
+    *,
+    grpc_web: bool = False,
+) -> ChainPlan:
     http = HttpPlan(
         role="gateway",
         stat_prefix=f"{statistics};",
         route_name=route,
         looks_up=context.looks_up,
+        grpc_web=grpc_web,
         trusted_proxies=context.trusted_proxies,
         client_certificates=context.client_certificates,
         access_logs=context.access_logs,

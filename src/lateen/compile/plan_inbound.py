@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lateen.compile.inboundports import InboundPort
 from lateen.compile.servertls import server_tls
@@ -102,7 +103,7 @@ def _service_port(served: InboundPort, authn: Authn, settings: InboundSettings) 
         tls=server_tls(served.tls) if served.tls is not None and authn.of(target) == MtlsMode.DISABLE else None,
         http_name=name,
         tcp_name=name,
-        http=_http_plan(f"inbound_{name};", cluster, routes, settings),
+        http=replace(_http_plan(f"inbound_{name};", cluster, routes, settings), grpc_web=service_port.protocol == Protocol.GRPC_WEB),
         tcp=_tcp_plan(cluster, settings),
     )
 

@@ -101,7 +101,8 @@ def _addresses(service: Service, port: Port, context: OutboundContext) -> tuple[
 
 def _add(draft: _Draft, service: Service, port: Port, context: OutboundContext, route: str = "") -> list[Problem]:
     if port.protocol.is_http:
-        draft.http = _http(draft, route or wildcard_route(port.number), context)
+        web = port.protocol == Protocol.GRPC_WEB or (draft.http is not None and draft.http.grpc_web)
+        draft.http = replace(_http(draft, route or wildcard_route(port.number), context), grpc_web=web)
         return []
     targets = _targets(draft, service, port, context)
     if port.protocol == Protocol.AUTO:

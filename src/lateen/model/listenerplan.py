@@ -95,6 +95,7 @@ class HttpPlan(Struct, frozen=True, kw_only=True):
     authn: JwtPlan | None = None
     authz: AuthzPlan | None = None
     path_normalization: PathNormalization = "BASE"
+    grpc_web: bool = False  # browsers' form of gRPC is made into the plain one
     looks_up: bool = False  # some routes lead to hosts that are looked up when they are asked for
 
 
@@ -148,5 +149,6 @@ class ListenerPlan(Struct, frozen=True, kw_only=True):
     intercepts: Literal["", "redirect", "original_dst"] = ""  # use_original_dst; or the listener filter
     inspectors: tuple[InspectorPlan, ...] = ()
     patience: int = 0  # nanoseconds for inspectors to see something, then the connection goes on; 0 = no limit
+    proxy_protocol: bool = False  # what stands before the client tells whose connection it is
     waits: bool = False  # gateways: no limit set on how long inspectors wait
     owners: tuple[Owner, ...] = ()

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from lateen.testing.messages import plain
 
-__all__ = ["secret_objects", "self_signed"]
+__all__ = ["secret_object", "secret_objects", "self_signed"]
 
 
 def self_signed(name: x509.GeneralName, *extensions: x509.ExtensionType) -> tuple[x509.Certificate, bytes, bytes]:
@@ -43,12 +43,17 @@ def secret_objects(listeners: Mapping[str, Message], namespace: str) -> Iterator
     names = sorted({name for one in listeners.values() for name in re.findall(r"kubernetes://([\w./-]+)", str(plain(one)))})
     for name in names:
         place, _, own = name.rpartition("/")
-        _, chain, key = self_signed(x509.DNSName(own))
-        data = {"tls.crt": chain, "tls.key": key, "ca.crt": chain, "cacert": chain}
-        yield {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": own, "namespace": place or namespace},
-            "type": "kubernetes.io/tls",
-            "data": {entry: base64.b64encode(value).decode() for entry, value in data.items()},
-        }
+        yield secret_object(own, place or namespace)
+
+
+def secret_object(name: str, namespace: str) -> dict[str, Any]:
+    """A Secret with a certificate of the same name, which is also its own authority."""
+    _, chain, key = self_signed(x509.DNSName(name))
+    data = {"tls.crt": chain, "tls.key": key, "ca.crt": chain, "cacert": chain}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": namespace},
+        "type": "kubernetes.io/tls",
+        "data": {entry: base64.b64encode(value).decode() for entry, value in data.items()},
+    }

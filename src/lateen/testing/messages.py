@@ -42,6 +42,7 @@ _MODULES = (
     "envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2",
     "envoy.extensions.filters.http.fault.v3.fault_pb2",
     "envoy.extensions.filters.http.grpc_stats.v3.config_pb2",
+    "envoy.extensions.filters.http.grpc_web.v3.grpc_web_pb2",
     "envoy.extensions.filters.http.jwt_authn.v3.config_pb2",
     "envoy.extensions.filters.http.lua.v3.lua_pb2",
     "envoy.extensions.filters.http.rbac.v3.rbac_pb2",

@@ -84,6 +84,7 @@ def _set_path_normalization(hcm: pb.HttpConnectionManager, wanted: str) -> None:
 
 
 def _set_tracing(hcm: pb.HttpConnectionManager) -> None:
+    # No tags of the own workload: docs/decisions/018.
     tracing = hcm.tracing
     tracing.client_sampling.value, tracing.random_sampling.value, tracing.overall_sampling.value = 100.0, _SAMPLING, 100.0
     for policy in _DRY_RUN:

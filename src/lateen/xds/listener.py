@@ -8,6 +8,7 @@ from envoy.config.listener.v3 import listener_components_pb2 as chain_pb2
 from envoy.config.listener.v3 import listener_pb2 as pb
 from envoy.extensions.filters.listener.http_inspector.v3 import http_inspector_pb2
 from envoy.extensions.filters.listener.original_dst.v3 import original_dst_pb2
+from envoy.extensions.filters.listener.proxy_protocol.v3 import proxy_protocol_pb2
 from envoy.extensions.filters.listener.tls_inspector.v3 import tls_inspector_pb2
 from envoy.type.v3 import range_pb2
 from google.protobuf import message
@@ -55,6 +56,8 @@ def _address(address: str, port: int) -> address_pb2.Address:
 
 
 def _add_inspectors(listener: pb.Listener, plan: ListenerPlan) -> None:
+    if plan.proxy_protocol:
+        listener.listener_filters.append(_listener_filter("proxy_protocol", proxy_protocol_pb2.ProxyProtocol()))
     if plan.intercepts == "original_dst" or (plan.intercepts and plan.inspectors):  # before those that may not come to an end
         listener.listener_filters.append(_listener_filter("original_dst", original_dst_pb2.OriginalDst()))
     listener.listener_filters.extend(_inspector(inspector) for inspector in plan.inspectors)

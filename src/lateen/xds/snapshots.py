@@ -89,6 +89,8 @@ class Snapshots:
         proxy = self._world.proxies.get(proxy_id)
         if snapshot is None or proxy is None:
             return _EMPTY
+        if proxy.kind == "router":
+            return snapshot
         own = tuple(f"{address}_" for address in proxy.addresses)
         listeners = snapshot[LISTENER]
         if not any(name.startswith(own) for name in listeners):

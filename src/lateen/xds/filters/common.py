@@ -3,11 +3,12 @@
 from envoy.extensions.filters.http.cors.v3 import cors_pb2
 from envoy.extensions.filters.http.fault.v3 import fault_pb2
 from envoy.extensions.filters.http.grpc_stats.v3 import config_pb2 as grpc_stats_pb2
+from envoy.extensions.filters.http.grpc_web.v3 import grpc_web_pb2
 from envoy.extensions.filters.http.router.v3 import router_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
 from google.protobuf import message
 
-__all__ = ["build_cors", "build_fault", "build_grpc_stats", "build_router"]
+__all__ = ["build_cors", "build_fault", "build_grpc_stats", "build_grpc_web", "build_router"]
 
 
 def build_grpc_stats() -> hcm_pb2.HttpFilter:
@@ -15,6 +16,11 @@ def build_grpc_stats() -> hcm_pb2.HttpFilter:
     config = grpc_stats_pb2.FilterConfig(emit_filter_state=True)
     config.stats_for_all_methods.value = False
     return _filter("envoy.filters.http.grpc_stats", config)
+
+
+def build_grpc_web() -> hcm_pb2.HttpFilter:
+    """Makes plain gRPC of what browsers can send."""
+    return _filter("envoy.filters.http.grpc_web", grpc_web_pb2.GrpcWeb())
 
 
 def build_fault() -> hcm_pb2.HttpFilter:
