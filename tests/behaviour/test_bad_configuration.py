@@ -107,19 +107,34 @@ def test_a_good_rule_applied_beside_a_bad_one_acts(mesh: Mesh) -> None:
         assert "VirtualService default/reviews" in said[0]
 
 
+def told_alone(mesh: Mesh) -> None:
+    """Wait for the page, and for the refusal of one object."""
+    wait_until(lambda: mesh.call("/productpage").status == 200, seconds=20, what="the page answers")
+    said = wait_until(lambda: len(found := refusals(mesh)) == 1 and found, seconds=20, what="one object is told", every=0.2)
+    assert "VirtualService default/reviews" in said[0]
+
+
 def test_a_refused_object_does_not_keep_a_mesh_from_starting(possible: None, networking: Path, tmp_path: Path) -> None:
-    """A mesh that has the rule from its start serves the page all the same, before and after a restart, and tells the one object."""
+    """A mesh that has the rule from its start serves the page all the same, before and after a restart, and tells the one object; what
+    worked before the rule was refused is in force after a restart too.
+    """
     bad = tmp_path / "bad.yaml"
     bad.write_text(REFUSED)
     own = Mesh(tmp_path / "data")
     try:
         own.up(*DEMO, networking / "destination-rule-all.yaml", networking / "virtual-service-all-v1.yaml", bad)
-        for _ in range(2):
-            wait_until(lambda: own.call("/productpage").status == 200, seconds=20, what="the page answers")
-            said = wait_until(lambda: len(found := refusals(own)) == 1 and found, seconds=20, what="one object is told", every=0.2)
-            assert "VirtualService default/reviews" in said[0]
-            own.must("down")
-            own.up()
+        told_alone(own)
+        own.must("down")
+        own.up()
+        told_alone(own)
+        own.apply(networking / "virtual-service-all-v1.yaml")
+        wait_until(lambda: not refusals(own), seconds=10, what="the refusal is taken back", every=0.2)
+        own.apply(REFUSED)
+        told_alone(own)
+        own.must("down")
+        own.up()
+        told_alone(own)
+        assert [still_v1(own) for _ in range(10)] == [True] * 10
     finally:
         own.down()
 

@@ -31,7 +31,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--meshConfig", "mesh_config", type=_FILE, help="File of MeshConfig, watched (default: the ConfigMap istio).")
 @click.option("--grpcAddr", "plaintext", default="127.0.0.1:15010", show_default=True, help='Plaintext xDS; "" for none.')
 @click.option("--secureGRPCAddr", "secure", default=":15012", show_default=True, help='xDS with mutual TLS; "" for none.')
-@click.option("--data-dir", help="Where the mesh's root certificate is kept.")
+@click.option("--data-dir", help="Where the mesh's root certificate is kept, and what Envoys refused.")
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning", "error"]))
 def discovery(
     folder: Path | None,
@@ -49,13 +49,14 @@ def discovery(
     allow_open_files()
     settings, clock = Settings(), SystemClock()
     try:
-        signer = Signer(load_or_create_root(locate_here(data_dir).data / "ca", settings.trust_domain, clock)) if secure else None
+        data = locate_here(data_dir).data
+        signer = Signer(load_or_create_root(data / "ca", settings.trust_domain, clock)) if secure else None
         identity = (
             ControlPlaneIdentity(signer, Identity(settings.trust_domain, settings.root_namespace, "istiod"), clock) if signer else None
         )
         client = connect([kubeconfig]) if kubeconfig is not None else None
         doors = Doors(plaintext=_address(plaintext), secure=_address(secure), identity=identity, signer=signer)
-        plane = ControlPlane(Sources(client, folder, mesh_config), settings, doors, clock)
+        plane = ControlPlane(Sources(client, folder, mesh_config), settings, doors, clock, refused=data / "refused.json")
         uvloop.run(_serve(plane))
     except (KubeconfigError, LockError, RootError, OSError) as error:
         fail(f"lateen: {error}")

@@ -116,7 +116,7 @@ class LocalMesh:
         )
         identity = ControlPlaneIdentity(signer, Identity(settings.trust_domain, settings.root_namespace, "istiod"), self._clock)
         doors = Doors(secure=f"{gateway}:{_XDS_PORT}", identity=identity, signer=signer)
-        plane = ControlPlane(Sources(self.client), settings, doors, self._clock)
+        plane = ControlPlane(Sources(self.client), settings, doors, self._clock, refused=self._plan.data / "refused.json")
         xds = Tcp(gateway, _XDS_PORT, "istiod.istio-system.svc")
         sidecars = Sidecars(
             xds=xds,

@@ -5,6 +5,7 @@ Built first, started in order: nothing is served before all kinds have been read
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -25,6 +26,7 @@ from lateen.serve.grpc_doors import Door, ServerIdentity, open_plaintext_door, o
 from lateen.server.distributor import Distributor
 from lateen.server.ingest import Ingest, Sources
 from lateen.server.jwks import KeySets
+from lateen.server.lastgood import LastGood
 from lateen.server.quarantine import Quarantine
 from lateen.server.refusals import REJECTED, Refusal, RefusalWriter, refusals_by_owner
 from lateen.server.rollout import Rollout, programmed_before
@@ -52,9 +54,9 @@ class Doors(Struct, frozen=True, kw_only=True):
 
 
 class ControlPlane:
-    """One control plane over its sources."""
+    """One control plane over its sources; the file `refused` keeps what Envoys refused over restarts."""
 
-    def __init__(self, sources: Sources, settings: Settings, doors: Doors, clock: Clock) -> None:
+    def __init__(self, sources: Sources, settings: Settings, doors: Doors, clock: Clock, refused: Path | None = None) -> None:
         self._client = sources.client
         self._doors = doors
         self._clock = clock
@@ -65,7 +67,14 @@ class ControlPlane:
         self._status_lock = asyncio.Lock()  # conditions are read and written back: two writers must not do so at once
         self._refusals = RefusalWriter(self._all_refusals, self._write_refusal, clock)
         self._rollout = Rollout(self._progress, self._problems, self._write_conditions, clock)
-        self._quarantine = Quarantine(self._put, self.distributor.taken.forget, self._refusals.changed, clock)
+        self._last_good = LastGood(refused)
+        self._quarantine = Quarantine(
+            self._put,
+            self.distributor.taken.forget,
+            self._refusals.changed,
+            clock,
+            self._last_good.keep,
+        )
         self._ingest = Ingest(
             sources,
             self.world.inputs,
@@ -80,7 +89,9 @@ class ControlPlane:
 
     async def start(self) -> None:
         """Read everything, then open the doors."""
+        self._quarantine.restore(self._last_good.load())
         await self._ingest.start()
+        self._quarantine.started()
         collector.keep()
         self._refusals.start()
         self._rollout.start()

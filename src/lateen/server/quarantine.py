@@ -2,8 +2,8 @@
 
 Why (docs/decisions/009): a route configuration is made of many objects, and Envoy takes it as a whole or not at all. While the refused
 form stays in it, no change of the others acts, and a proxy that starts has no routes. Where several objects are suspected, all are set
-aside, then tried again in halves until the one at fault is found. A new generation of an object is always given its chance. Must not do
-I/O.
+aside, then tried again in halves until the one at fault is found. A new generation of an object is always given its chance. What is set
+aside is kept over restarts (`server.lastgood`). Must not do I/O.
 """
 
 import asyncio
@@ -15,11 +15,12 @@ from msgspec.structs import replace
 
 from lateen.ads.messages import Nack
 from lateen.api.kinds import by_kind
-from lateen.api.meta import Key
+from lateen.api.meta import Key, ObjectMeta
 from lateen.model.frame import Owner
 from lateen.model.scope import Proxy
 from lateen.runtime import log, tasks
 from lateen.runtime.clock import Clock
+from lateen.server.lastgood import Kept, digest_of
 from lateen.server.refusals import Refusal, refusals_by_owner
 
 __all__ = ["Quarantine"]
@@ -29,6 +30,7 @@ _TRIAL_SECONDS = 0.5  # in which every Envoy has answered
 _log = log.get("quarantine")
 
 Stage = Callable[[Key, Struct | None], None]
+Keep = Callable[[Mapping[Key, Kept]], None]
 
 
 class _Forms(Struct):
@@ -41,17 +43,26 @@ class _Forms(Struct):
 
 
 class Quarantine:
-    """`choose` is told all that the API says; `take` all refusals; `stage` is called when another form is to be used, `released` when
-    an object is set aside no longer.
+    """`choose` is told all that the API says; `take` all refusals; `stage` is called when another form is to be used, `changed` when
+    objects are or are not set aside otherwise than by `take`, `keep` with all that a restart must `restore`.
     """
 
-    def __init__(self, stage: Stage, forget: Callable[[Key], None], released: Callable[[], None], clock: Clock) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        forget: Callable[[Key], None],
+        changed: Callable[[], None],
+        clock: Clock,
+        keep: Keep,
+    ) -> None:
         self._stage = stage
         self._forget = forget
-        self._released = released
+        self._changed = changed
         self._clock = clock
         self._forms: dict[Key, _Forms] = {}
         self._refused: dict[Key, Refusal] = {}
+        self._kept: dict[Key, Kept] = {}
+        self._keep = keep
         self._suspects: deque[tuple[Owner, ...]] = deque()
         self._trials: asyncio.Task[None] | None = None
 
@@ -70,7 +81,8 @@ class Quarantine:
         info = by_kind(key.kind)
         if obj is None:
             self._forms.pop(key, None)
-            self._release(key)
+            if self._release(key):
+                self._store()
             self._forget(key)
         elif info is not None and info.is_istio and generation:
             return self._form(key, obj, generation)
@@ -79,21 +91,55 @@ class Quarantine:
     def _form(self, key: Key, obj: Struct, generation: int) -> Struct | None:
         forms = self._forms.get(key)
         if forms is None:
-            self._forms[key] = _Forms(obj, generation)
-        elif forms.generation == generation:
+            return self._first(key, obj, generation)
+        if forms.generation == generation:
             forms.newest = obj
             return forms.before if key in self._refused else obj
-        elif self._release(key):
+        if self._release(key):
             forms.newest, forms.generation = obj, generation
+            self._store()
         else:
             self._forms[key] = _Forms(obj, generation, forms.newest, forms.generation)
         return obj
+
+    def _first(self, key: Key, obj: Struct, generation: int) -> Struct | None:
+        """The form to use of an object that this run has not seen before; the last run may have."""
+        self._forms[key] = forms = _Forms(obj, generation)
+        kept = self._kept.get(key)
+        if kept is None or kept.uid != _uid(obj):
+            return obj
+        forms.before = kept.before
+        if not kept.judged or kept.digest != digest_of(obj):
+            return obj
+        _log.warning("Envoy refused an object before the restart; its form before is used", object=str(key), message=kept.refusal.message)
+        self._refused[key] = replace(kept.refusal, generation=generation)
+        self._changed()
+        return forms.before
+
+    def restore(self, kept: Mapping[Key, Kept]) -> None:
+        """What the last run set aside; told before any object is."""
+        self._kept.update(kept)
+
+    def started(self) -> None:
+        """All objects have been told: what else was kept is of objects that are gone."""
+        self._kept.clear()
+        self._store()
+
+    def _store(self) -> None:
+        suspects = {key for owners in self._suspects for key, _ in owners}
+        kept = {}
+        for key, refusal in self._refused.items():
+            newest, before = self._forms[key].newest, self._forms[key].before
+            digest = digest_of(newest)
+            kept[key] = Kept(uid=_uid(newest), digest=digest, refusal=refusal, before=before, judged=key not in suspects)
+        self._keep({**self._kept, **kept})
 
     def _release(self, key: Key) -> bool:
         """Set the object aside no longer; whether it was."""
         found = self._refused.pop(key, None) is not None
         if found:
-            self._released()
+            self._kept.pop(key, None)
+            self._changed()
         return found
 
     def take(self, nacks: Iterable[tuple[Proxy, Nack]]) -> None:
@@ -102,6 +148,8 @@ class Quarantine:
         found = {key: refusal for key, refusal in refusals_by_owner(certain).items() if self._refuse(key, refusal)}
         if len(found) > 1:
             self._split(tuple((key, found[key].generation) for key in sorted(found)))
+        if found:
+            self._store()
 
     def _likely(self, nack: Nack) -> Nack:
         """The refusal, about Envoy's text of users alone where such a text had its part: what was compiled is seldom at fault."""
@@ -128,6 +176,7 @@ class Quarantine:
         elif known is not None and forms.before is not None and refusal.generation == forms.generation_before:
             forms.before = None
             self._stage(key, None)
+            self._store()
         return False
 
     def _split(self, suspects: tuple[Owner, ...]) -> None:
@@ -143,3 +192,9 @@ class Quarantine:
                 forms = self._forms.get(key)
                 if forms is not None and forms.generation == generation and self._release(key):
                     self._stage(key, forms.newest)
+            self._store()
+
+
+def _uid(obj: Struct) -> str:
+    meta = getattr(obj, "metadata", None)
+    return meta.uid if isinstance(meta, ObjectMeta) else ""

@@ -1,15 +1,16 @@
 """Objects that Envoy refused are set aside; those that were only beside them come back."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
 from lateen.ads.messages import RDS, Nack
-from lateen.api.meta import Key
+from lateen.api.meta import Key, ObjectMeta
 from lateen.model.frame import Owner
 from lateen.model.scope import Proxy
 from lateen.runtime.clock import SystemClock
+from lateen.server.lastgood import Kept
 from lateen.server.quarantine import Quarantine
 
 REVIEWS, RATINGS, DETAILS = (Key("VirtualService", "default", name) for name in ("reviews", "ratings", "details"))
@@ -19,7 +20,8 @@ SERVICE = Key("Service", "default", "web")
 class Form(Struct, frozen=True):
     """An object in one generation."""
 
-    text: str
+    spec: str
+    metadata: ObjectMeta = ObjectMeta(uid="first")
 
 
 class Steps(SystemClock):
@@ -43,12 +45,17 @@ class Steps(SystemClock):
 class Mesh:
     """A quarantine, what it staged, and an Envoy that refuses texts with `bad` in them."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Mapping[Key, Kept] | None = None) -> None:
         self.clock = Steps()
         self.used: dict[Key, tuple[Form | None, int]] = {}
         self.forms: dict[Key, list[tuple[Form, int]]] = {}
         self.released = 0
-        self.quarantine = Quarantine(self._stage, lambda _key: None, self._on_release, self.clock)
+        self.kept: Mapping[Key, Kept] = {}
+        self.quarantine = Quarantine(self._stage, lambda _key: None, self._on_release, self.clock, self._keep)
+        self.quarantine.restore(kept or {})
+
+    def _keep(self, kept: Mapping[Key, Kept]) -> None:
+        self.kept = dict(kept)
 
     def _on_release(self) -> None:
         self.released += 1
@@ -58,9 +65,9 @@ class Mesh:
         generation = next((number for form, number in self.forms[key] if form is obj), 0)
         self.used[key] = (obj, generation)
 
-    def apply(self, key: Key, text: str, generation: int) -> None:
+    def apply(self, key: Key, text: str, generation: int, uid: str = "first") -> None:
         """The API has a new form."""
-        form = Form(text)
+        form = Form(text, ObjectMeta(uid=uid))
         self.forms.setdefault(key, []).append((form, generation))
         self._stage(key, self.quarantine.choose(key, form, generation))
 
@@ -71,7 +78,7 @@ class Mesh:
 
     def texts(self) -> dict[str, str | None]:
         """What the graph uses, by name."""
-        return {key.name: form.text if form else None for key, (form, _) in self.used.items()}
+        return {key.name: form.spec if form else None for key, (form, _) in self.used.items()}
 
 
 def test_the_form_before_is_used_until_a_new_one_comes() -> None:
@@ -160,3 +167,78 @@ def test_of_several_suspects_the_one_at_fault_is_found() -> None:
 
     taken: set[Key] = set()
     asyncio.run(check(envoy))
+
+
+def after_refusal() -> Mapping[Key, Kept]:
+    """What is kept when generation 2 of `reviews` was refused, and 1 is used."""
+    mesh = Mesh()
+    mesh.apply(REVIEWS, "good", 1)
+    mesh.apply(REVIEWS, "bad", 2)
+    mesh.refuse((REVIEWS, 2))
+    return mesh.kept
+
+
+def test_after_a_restart_the_form_before_is_used_at_once() -> None:
+    """Nothing is tried again, what was said is known, and a status written to the object changes nothing."""
+    mesh = Mesh(after_refusal())
+    for _ in range(2):
+        mesh.apply(REVIEWS, "bad", 2)
+        assert mesh.texts() == {"reviews": "good"}
+    assert (mesh.quarantine.refused[REVIEWS].message, mesh.quarantine.refused[REVIEWS].generation) == ("bad regex", 2)
+    assert mesh.released == 1  # the status is written anew
+    mesh.quarantine.started()
+    assert mesh.kept == after_refusal()
+
+
+def test_generations_may_begin_anew_with_a_restart() -> None:
+    """Those of a folder do: the form is known by what it says."""
+    mesh = Mesh(after_refusal())
+    mesh.apply(REVIEWS, "bad", 1)
+    assert mesh.texts() == {"reviews": "good"}
+    mesh.apply(REVIEWS, "better", 2)
+    assert (mesh.texts(), mesh.kept) == ({"reviews": "better"}, {})
+
+
+def test_another_form_after_a_restart_is_given_its_chance() -> None:
+    """If it is refused too, the form kept is used; if that is refused, none, and none is kept."""
+    mesh = Mesh(after_refusal())
+    mesh.apply(REVIEWS, "worse", 3)
+    assert (mesh.texts(), dict(mesh.quarantine.refused)) == ({"reviews": "worse"}, {})
+    mesh.refuse((REVIEWS, 3))
+    assert mesh.texts() == {"reviews": "good"}
+    assert mesh.kept[REVIEWS].before == Form("good")
+    mesh.refuse((REVIEWS, 0))
+    assert mesh.texts() == {"reviews": None}
+    assert mesh.kept[REVIEWS].before is None
+
+
+def test_objects_that_are_gone_after_a_restart_are_forgotten() -> None:
+    """One of the same name is another object when it is not the same in the API."""
+    mesh = Mesh(after_refusal())
+    mesh.apply(REVIEWS, "bad", 2, uid="second")
+    assert mesh.texts() == {"reviews": "bad"}
+    mesh.quarantine.started()
+    assert mesh.kept == {}
+    mesh.refuse((REVIEWS, 2))
+    assert mesh.texts() == {"reviews": None}
+
+
+def test_what_was_only_suspected_is_given_its_chance_after_a_restart() -> None:
+    """The control plane died before it knew which of two was at fault; their forms before are not lost."""
+
+    async def suspected() -> Mapping[Key, Kept]:
+        mesh = Mesh()
+        for key in (DETAILS, RATINGS):
+            mesh.apply(key, "old", 1)
+            mesh.apply(key, "new", 2)
+        mesh.refuse((DETAILS, 2), (RATINGS, 2))
+        assert set(mesh.texts().values()) == {"old"}
+        await mesh.quarantine.stop()
+        return mesh.kept
+
+    mesh = Mesh(asyncio.run(suspected()))
+    for key in (DETAILS, RATINGS):
+        mesh.apply(key, "new", 2)
+    assert mesh.texts() == {"details": "new", "ratings": "new"}
+    mesh.refuse((RATINGS, 2))
+    assert mesh.texts() == {"details": "new", "ratings": "old"}
