@@ -60,12 +60,10 @@ def test_a_root_that_cannot_be_read_is_said(tmp_path: Path, monkeypatch: pytest.
 
     load_or_create_root(tmp_path, "cluster.local", Clock())
     before = (tmp_path / "root-ca.pem").read_bytes()
-    with (
-        monkeypatch.context() as patched,
-        pytest.raises(RootError, match=r"root-ca\.pem: cannot be read: Permission denied\. Give it back"),
-    ):
+    with monkeypatch.context() as patched:
         patched.setattr("os.open", closed)
-        load_or_create_root(tmp_path, "cluster.local", Clock())
+        with pytest.raises(RootError, match=r"root-ca\.pem: cannot be read: Permission denied\. Give it back"):
+            load_or_create_root(tmp_path, "cluster.local", Clock())
     assert (tmp_path / "root-ca.pem").read_bytes() == before
 
 
