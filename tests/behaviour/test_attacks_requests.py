@@ -13,6 +13,7 @@ from lateen.ca.signer import SelfSignedRoot, Signer
 from lateen.ca.spiffe import Identity
 from lateen.runtime.clock import SystemClock
 from lateen.testing.mesh import Mesh
+from lateen.testing.waiting import wait_until
 
 pytestmark = [pytest.mark.envoy, pytest.mark.netns, pytest.mark.slow]
 
@@ -148,7 +149,10 @@ def test_a_header_twice_does_not_hide_a_value(mesh: Mesh) -> None:
 
 
 def test_a_certificate_of_another_root_or_trust_domain_is_refused(mesh: Mesh) -> None:
-    """In mutual TLS: the mesh's own certificate is taken, one of a foreign root or of a foreign trust domain is not."""
+    """In mutual TLS: the mesh's own certificate is taken, one of a foreign root or trust domain is not.
+
+    `caCertificates` of MeshConfig make a foreign root one of the mesh's, for as long as they name it.
+    """
     now = SystemClock().now()
     own, foreign = SelfSignedRoot.load((mesh.data / "ca" / "root-ca.pem").read_bytes()), SelfSignedRoot.create("cluster.local", now)
     asked = {"request": asking("/ip")}
@@ -162,3 +166,9 @@ def test_a_certificate_of_another_root_or_trust_domain_is_refused(mesh: Mesh) ->
     assert status(own, "cluster.local") == 200
     assert status(foreign, "cluster.local") == 0
     assert status(own, "elsewhere.example") == 0
+    trusted = {"caCertificates": [{"pem": foreign.certificate_pem.decode()}]}
+    settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "istio", "namespace": "istio-system"}}
+    with mesh.applied(json.dumps({**settings, "data": {"mesh": json.dumps(trusted)}})):
+        wait_until(lambda: status(foreign, "cluster.local") == 200, seconds=10, what="the foreign root is trusted")
+        assert status(own, "cluster.local") == 200
+    wait_until(lambda: status(foreign, "cluster.local") == 0, seconds=10, what="the foreign root is trusted no more")

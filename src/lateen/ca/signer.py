@@ -139,6 +139,7 @@ class Signer:
     def __init__(self, root: SelfSignedRoot | Issuer) -> None:
         self._root = root.issuer if isinstance(root, SelfSignedRoot) else root
         self._trusted = _parts(self._root.roots_pem)
+        self._further: tuple[bytes, ...] = ()
         self._known = [self._root]
         self.revoked_pem = b""
         self._watchers: set[Callable[[], None]] = set()
@@ -154,6 +155,13 @@ class Signer:
         self._trusted = tuple(dict.fromkeys([*_parts(issuer.roots_pem), *self._trusted]))
         self._known = [issuer, *(one for one in self._known if one.certificate != issuer.certificate)]
         self._tell()
+
+    def trust_further(self, roots_pem: bytes) -> None:
+        """Have peers trust these roots beside those of the mesh's authorities, in place of what was given here before."""
+        further = _parts(roots_pem)
+        if further != self._further:
+            self._further = further
+            self._tell()
 
     def use(self, issuer: Issuer) -> None:
         """Sign with `issuer` from now on, once its roots are trusted everywhere."""
@@ -190,7 +198,7 @@ class Signer:
     @property
     def roots_pem(self) -> bytes:
         """What peers must trust."""
-        return b"".join(self._trusted)
+        return b"".join(dict.fromkeys([*self._trusted, *self._further]))
 
     def sign(
         self,

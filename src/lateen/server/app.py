@@ -30,6 +30,7 @@ from lateen.server.lastgood import LastGood
 from lateen.server.quarantine import Quarantine
 from lateen.server.refusals import REJECTED, Refusal, RefusalWriter, refusals_by_owner
 from lateen.server.rollout import Rollout, programmed_before
+from lateen.server.roots import FurtherRoots
 from lateen.server.tokenreview import TokenReviewer
 from lateen.sources.jwks import JwksSource
 from lateen.util import collector
@@ -85,6 +86,7 @@ class ControlPlane:
             clock,
         )
         self._keys = KeySets(JwksSource(), self._keep_keys, clock)
+        self._roots = FurtherRoots(doors.signer, JwksSource(), clock) if doors.signer is not None else None
         self._open: list[Door] = []
 
     async def start(self) -> None:
@@ -108,6 +110,8 @@ class ControlPlane:
         for door in self._open:
             await door.stop(_GRACE)
         await self._keys.stop()
+        if self._roots is not None:
+            await self._roots.stop()
         await self._rollout.stop()
         await self._refusals.stop()
         await self._quarantine.stop()
@@ -132,6 +136,8 @@ class ControlPlane:
 
     def _on_mesh(self, mesh: MeshConfig) -> None:
         self.world.mesh.set((), mesh)
+        if self._roots is not None:
+            self._roots.want(mesh)
 
     def _commit(self) -> None:
         self.distributor.commit()

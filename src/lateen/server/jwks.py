@@ -55,5 +55,5 @@ class KeySets:
                 await self._clock.sleep(_REFRESH)
             except ValueError as error:
                 failures += 1
-                _log.warning("keys not fetched, tokens are checked with those before", reason=str(error))
+                _log.warning("keys not fetched, those from before stay in force", reason=str(error))
                 await self._clock.sleep(retry_delay(failures))
