@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from lateen.testing.mesh import Mesh, Reply
+from lateen.testing.mesh import Ask, Mesh, Reply
 from lateen.testing.tokens import Issuer, encode
 from lateen.testing.waiting import wait_until
 
@@ -124,6 +124,33 @@ def test_rules_ask_for_claims(mesh: Mesh) -> None:
         )
         assert call(mesh, right).status == 200
         assert [call(mesh, token).status for token in ("", *wrong)] == [403, 403, 403, 403]
+
+
+WRITERS = """
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: writers, namespace: default}
+spec:
+  selector: {matchLabels: {app: httpbin}}
+  rules: [{when: [{key: "request.auth.claims[scope]", values: [write]}]}]
+"""
+
+
+def test_tokens_are_found_where_the_rule_says(mesh: Mesh) -> None:
+    """In a parameter or a cookie that it names, and then nowhere else; `scope` is a list of words."""
+    token, reader = SHOP.token(scope="read write"), SHOP.token(scope="read")
+    with in_force(mesh, authn(rule(SHOP, fromParams=["tok"], fromCookies=["session"])), WRITERS):
+        asks = {
+            "parameter": Ask(f"{URL}?tok={token}"),
+            "cookie": Ask(URL, headers=(f"Cookie:a=b; session={token}",)),
+            "usual place": Ask(URL, headers=(f"Authorization:Bearer {token}",)),
+            "another parameter": Ask(f"{URL}?access_token={token}"),
+            "without the word": Ask(f"{URL}?tok={reader}"),
+            "bad": Ask(f"{URL}?tok={token}x"),
+        }
+        answers = mesh.calls_from(mesh.pod("curl"), tuple(asks.values()))
+    expected = dict.fromkeys(asks, 403) | {"parameter": 200, "cookie": 200, "bad": 401}
+    assert {name: answer.status for name, answer in zip(asks, answers, strict=True)} == expected
 
 
 def test_a_gateway_routes_by_claims(mesh: Mesh) -> None:
