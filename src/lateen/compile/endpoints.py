@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable
 
+from msgspec.structs import replace
+
 from lateen.api.services import Endpoint as SliceEndpoint
 from lateen.api.services import EndpointSlice
 from lateen.model.endpoint import Endpoint, Health
@@ -29,7 +31,8 @@ def slice_endpoints(service: Service, slices: Iterable[EndpointSlice], find: Fin
             if name and workload is None:
                 continue
             for port, number in ports:
-                found[(address, port.number, number)] = endpoint_of(address, port, number, workload, cluster)
+                one_port = endpoint_of(address, port, number, workload, cluster)
+                found[(address, port.number, number)] = replace(one_port, hostname=endpoint.hostname) if endpoint.hostname else one_port
     return tuple(found[key] for key in sorted(found))
 
 

@@ -1,5 +1,7 @@
 """Names for the DNS proxies: every host that workloads of a namespace see and that has an address."""
 
+from collections.abc import Iterable
+
 from lateen.compile.base import Base
 from lateen.compile.visibility import exported_services
 from lateen.graph import Collection, Graph, Input, Read
@@ -24,9 +26,25 @@ class Names:
         for service in services:
             if not service.external_name and service.hostname not in seen:
                 host = seen[service.hostname] = self._host(read, service.captured)
+                seen |= {pod.host: pod for pod in self._pods(read, service) if pod.host not in seen}
                 for alias in service.aliases:
                     seen.setdefault(alias.hostname, _alias(alias, host.addresses))
         return tuple(seen[host] for host in sorted(seen) if seen[host].addresses), ()
+
+    def _pods(self, read: Read, service: Service) -> Iterable[NamedHost]:
+        """The names of a headless service's pods that have one of their own, as those of a StatefulSet do."""
+        named: dict[str, set[str]] = {}
+        for endpoint in (read.get(self._base.endpoints, service.key) or ()) if service.headless else ():
+            if endpoint.hostname:
+                named.setdefault(endpoint.hostname, set()).add(endpoint.address)
+        for name, addresses in named.items():
+            yield NamedHost(
+                host=f"{name}.{service.hostname}",
+                addresses=tuple(sorted(addresses)),
+                registry=service.registry,
+                namespace=service.namespace,
+                short=f"{name}.{service.name}",
+            )
 
     def _host(self, read: Read, service: Service) -> NamedHost:
         local = service.registry == "Kubernetes"

@@ -221,7 +221,7 @@ def _foreign(tls: ClientTLSSettings, known: tuple[str, ...], h2: tuple[str, ...]
         certificate=certificate,
         root="" if tls.insecure_skip_verify else root,
         auto_sni=not tls.sni,
-        auto_names=not tls.sni and not tls.subject_alt_names and not tls.insecure_skip_verify,
+        auto_names=not tls.sni and not tls.subject_alt_names and not known and not tls.insecure_skip_verify,
         curves=mesh.ecdh_curves,
         ciphers=mesh.cipher_suites,
         crl=tls.ca_crl,

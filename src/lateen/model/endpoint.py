@@ -34,6 +34,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     network: str = ""
     cluster: str = ""
     node: str = ""
+    hostname: str = ""  # its own name under a headless service
     tls_mode: str = "disabled"  # "istio": its sidecar takes mutual TLS
     identity: str = ""  # SPIFFE URI of its service account, "" when unknown
     namespace: str = ""

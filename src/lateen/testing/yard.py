@@ -13,7 +13,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,6 +28,7 @@ __all__ = ["Dial", "Heard", "Server", "Tls", "main"]
 _SECONDS = 10.0
 _MARKS = (15001, 15006)  # ports that marked connections are redirected to; the mark is the port
 _SO_MARK = 36
+_UNIX = "unix://"
 _SLOW = "/after/"  # and seconds: the answer takes its time
 _ANY = "0.0.0.0"  # noqa: S104 - in a namespace of its own
 _READ = 65536
@@ -142,10 +143,14 @@ def _serve(server: Server) -> int:
         return int(listening.server_address[1])
     if server.kind == "dns":
         return _serve_names(server)
-    listener = socket.create_server((server.address, server.port))
+    if server.address.startswith(_UNIX):
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(server.address.removeprefix(_UNIX))
+        listener.listen()
+    else:
+        listener = socket.create_server((server.address, server.port))
     threading.Thread(target=_accept, args=(listener, server), daemon=True).start()
-    port: int = listener.getsockname()[1]
-    return port
+    return server.port or int(listener.getsockname()[1]) if listener.family == socket.AF_INET else 0
 
 
 def _serve_names(server: Server) -> int:
@@ -176,8 +181,8 @@ def _accept(listener: socket.socket, server: Server) -> None:
         threading.Thread(target=_lines, args=(connection, peer, server), daemon=True).start()
 
 
-def _lines(connection: socket.socket, peer: tuple[str, int], server: Server) -> None:
-    address, port = connection.getsockname()[:2]
+def _lines(connection: socket.socket, peer: Sequence[object], server: Server) -> None:
+    address, port = connection.getsockname()[:2] if connection.family == socket.AF_INET else (server.address, 0)
     try:
         if server.certificate:
             connection = _server_context(server).wrap_socket(connection, server_side=True)
@@ -187,7 +192,7 @@ def _lines(connection: socket.socket, peer: tuple[str, int], server: Server) -> 
             connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
             connection.sendall(asked.partition(b"\r\n")[0] + b" then " + connection.recv(_READ))
         while data := connection.recv(_READ):
-            connection.sendall(f"{address}:{port} from {peer[0]} heard ".encode() + data)
+            connection.sendall(f"{address}:{port} from {peer[0] if peer else 'here'} heard ".encode() + data)
     except OSError:
         pass
     finally:
