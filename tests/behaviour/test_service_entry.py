@@ -2,7 +2,7 @@
 
 import pytest
 
-from lateen.testing.mesh import Mesh
+from lateen.testing.mesh import Mesh, Object
 from lateen.testing.waiting import wait_until
 
 pytestmark = [pytest.mark.envoy, pytest.mark.netns, pytest.mark.slow]
@@ -34,6 +34,13 @@ spec:
 """
 
 
+def addresses(mesh: Mesh) -> list[Object]:
+    """What the entry's status says that its host was given."""
+    status: Object = next((one.get("status", {}) for one in mesh.objects("serviceentries") if one["metadata"]["name"] == "outside"), {})
+    found: list[Object] = status.get("addresses", [])
+    return found
+
+
 def test_a_static_service_entry_is_called_by_its_name(mesh: Mesh) -> None:
     """The name resolves in pods with a sidecar, requests reach the address given, in plain text, and rules of the mesh hold for them."""
     curl, server = mesh.pod("curl"), mesh.pod_address("server", "plain")
@@ -45,4 +52,6 @@ def test_a_static_service_entry_is_called_by_its_name(mesh: Mesh) -> None:
             what="the outside server answers under its name",
         )
         assert "X-Forwarded-Client-Cert" not in answer.body
+        told = wait_until(lambda: addresses(mesh), seconds=5, what="the status has the address")
+        assert [(one["host"], one["value"].rsplit(".", 2)[0]) for one in told] == [("outside.example.com", "240.240")]
         assert mesh.call_from(curl, "http://outside.example.com/teapot")[0].status == 418

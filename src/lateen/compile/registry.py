@@ -32,6 +32,7 @@ from lateen.model.endpoint import Endpoint
 from lateen.model.mesh import Settings
 from lateen.model.service import Service, ServiceKey
 from lateen.model.workload import Workload
+from lateen.util.hosts import resolve
 from lateen.util.problem import Problems
 from lateen.util.selectors import matches
 
@@ -116,6 +117,13 @@ class Registry:
         parts = oldest_first(read.by_index(self._parts_of, key).values())
         address = (read.get(self._addresses, ()) or {}).get(key)
         return merge_entries(parts, address) if parts else None, ()
+
+    def given_addresses(self, key: Key) -> tuple[tuple[str, str], ...]:
+        """The addresses that a ServiceEntry's hosts were given, by host."""
+        entry = self.entries.get(key) if key.kind == "ServiceEntry" else None
+        hosts = (resolve(host, key.namespace, self._settings.domain) for host in (entry.spec.hosts if entry is not None else ()))
+        found = ((host, self.services.get(ServiceKey(key.namespace, host))) for host in dict.fromkeys(hosts))
+        return tuple((host, value) for host, one in found if one is not None and not one.addresses for value in one.auto_addresses)
 
     def _with_aliases(self, read: Read, key: ServiceKey, service: Service) -> tuple[Service, Problems]:
         """ExternalName Services name the service, or one another that does."""

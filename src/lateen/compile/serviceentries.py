@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from lateen.api.meta import Key
 from lateen.api.serviceentry import ServiceEntry, WorkloadEntrySpec
+from lateen.compile.addresses import AUTO_ALLOCATE
 from lateen.compile.endpoints import endpoint_of
 from lateen.compile.protocols import protocol_of
 from lateen.compile.services import DISTRIBUTION
@@ -125,7 +126,7 @@ def merge_entries(parts: list[Service], address: str | None) -> Service:
 
 def _given(entry: ServiceEntry, host: str) -> tuple[str, ...]:
     """Addresses that an Istio controller gave out and wrote to the status."""
-    if entry.status is None:
+    if entry.status is None or entry.metadata.labels.get(AUTO_ALLOCATE, "").lower() == "false":
         return ()
     return tuple(address.value for address in entry.status.addresses if address.host in ("", host))
 

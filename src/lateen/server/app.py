@@ -6,6 +6,7 @@ Built first, started in order: nothing is served before all kinds have been read
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from msgspec import Struct
 
@@ -40,6 +41,7 @@ from lateen.xds.snapshots import Snapshots
 __all__ = ["ControlPlane", "Doors", "Sources"]
 
 _GRACE = 0.2  # seconds that open streams get to end
+_NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
 class Doors(Struct, frozen=True, kw_only=True):
@@ -183,10 +185,14 @@ class ControlPlane:
         await self._replace(key, {REJECTED}, () if condition is None else (condition,))
 
     async def _write_conditions(self, key: Key, conditions: tuple[dict[str, object], ...]) -> None:
-        await self._replace(key, {str(each["type"]) for each in conditions}, conditions)
+        given = self.world.base.registry.given_addresses(key)
+        more = {"addresses": [{"value": value, "host": host} for host, value in given]} if given else {}
+        await self._replace(key, {str(each["type"]) for each in conditions}, conditions, more)
 
-    async def _replace(self, key: Key, types: Collection[str], conditions: tuple[dict[str, object], ...]) -> None:
-        """Put these conditions in the place of those of these types."""
+    async def _replace(
+        self, key: Key, types: Collection[str], conditions: tuple[dict[str, object], ...], more: Mapping[str, object] = _NOTHING
+    ) -> None:
+        """Put these conditions in the place of those of these types, and `more` fields of the status in that of theirs."""
         info = by_kind(key.kind)
         if info is None or self._client is None:
             return
@@ -196,8 +202,9 @@ class ControlPlane:
             present = status.get("conditions", []) if isinstance(status, Mapping) else []
             before = {str(one.get("type")): one for one in present if isinstance(one, Mapping)}
             wanted = [*(one for name, one in before.items() if name not in types), *(_since(one, before) for one in conditions)]
-            if wanted != present:
-                await self._client.patch_status(info, key.name, {"conditions": wanted}, key.namespace)
+            told = status if isinstance(status, Mapping) else _NOTHING
+            if wanted != present or any(told.get(name) != value for name, value in more.items()):
+                await self._client.patch_status(info, key.name, {"conditions": wanted, **more}, key.namespace)
 
 
 def _since(condition: Mapping[str, object], before: Mapping[str, Mapping[str, object]]) -> Mapping[str, object]:

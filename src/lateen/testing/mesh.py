@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 from lateen.runtime.clock import SystemClock
 from lateen.testing.waiting import wait_until
 
-__all__ = ["ACTS_WITHIN", "GATEWAY", "Ask", "Mesh", "Ran", "Reply", "free_port", "obstacles"]
+__all__ = ["ACTS_WITHIN", "GATEWAY", "Ask", "Mesh", "Object", "Ran", "Reply", "free_port", "obstacles"]
 
 GATEWAY = "istio-ingressgateway.istio-system"
 ACTS_WITHIN = 1.0  # seconds in which a change acts on new requests, counted from the end of `apply`
