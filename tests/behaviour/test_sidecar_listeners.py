@@ -102,9 +102,9 @@ def test_what_comes_in_is_limited(sidecar: LiveEnvoy) -> None:
     unlimited = ", connectionPool: {tcp: {maxConnections: 100}}"
     sidecar.obey(sidecar_object(f"{{ingress: [{port.format(9090, '')}, {port.format(9091, unlimited)}], inboundConnectionPool: {limit}}}"))
     statuses = [heard.status for heard in sidecar.ask(*calls, together=True)]
-    assert sorted(statuses[:3]) == [200, 200, 503]
+    assert set(statuses[:3]) == {200, 503}
     assert statuses[3:] == [200, 200, 200]
 
     sidecar.obey(service("client", 9, port=9090), rule(f"{{connectionPool: {limit}}}", host="client"))
     again = [Dial(address="10.0.9.9", port=8080, redirect=15006, target="/after/0.3")] * 3
-    assert sorted(heard.status for heard in sidecar.ask(*again, together=True)) == [200, 200, 503]
+    assert {heard.status for heard in sidecar.ask(*again, together=True)} == {200, 503}

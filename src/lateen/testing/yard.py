@@ -95,6 +95,7 @@ class _Told(BaseHTTPRequestHandler):
     """Answers with what it was asked, and where."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     status = 200
 
     def _answer(self) -> None:
