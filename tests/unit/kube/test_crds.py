@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cel  # type: ignore[import-untyped]  # it has no types
+import cel
 import jsonschema_rs
 import pytest
 from click.testing import CliRunner
