@@ -21,7 +21,8 @@ from lateen.cli.access import fail, kubeconfig_option, namespace_option, with_cl
 from lateen.cli.tables import print_rows
 from lateen.compile.authn import selector_of
 from lateen.compile.authz import AuthzContext, is_dry_run, plan_authz
-from lateen.compile.security import Subject, counting
+from lateen.compile.security import counting
+from lateen.compile.subjects import Subject
 from lateen.kube.records import JsonObject, section
 from lateen.model.authz import ExtAuthzPlan
 from lateen.simulate.authorize import Asked, authorize

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from lateen.api.destinationrule import DestinationRule
 from lateen.api.envoyfilter import EnvoyFilter
+from lateen.api.extensions import TrafficExtension, WasmPlugin
 from lateen.api.gateway import Gateway
 from lateen.api.meshconfig import MeshConfig
 from lateen.api.meta import Key
@@ -20,6 +21,7 @@ from lateen.api.virtualservice import VirtualService
 from lateen.compile.authn import selector_of
 from lateen.compile.destinationrules import head_of_rule
 from lateen.compile.envoyfilters import compile_envoy_filter
+from lateen.compile.extensions import Extension, compile_extension
 from lateen.compile.locality import labels_asked
 from lateen.compile.plan_routes import RouteHead, head_of
 from lateen.compile.registry import Registry, mesh_of
@@ -65,9 +67,25 @@ class Base:
         self.envoy_filters_in: Index[str, Key, FilterPlan] = graph.index(
             "envoy filters by namespace", self.envoy_filters, lambda key, _: (key.namespace,)
         )
+        self._add_extensions(graph)
         self._add_security(graph)
         self.inputs = cast("Mapping[str, Input[Key, object]]", self._inputs())
         self._add_rules(graph)
+
+    def _add_extensions(self, graph: Graph) -> None:
+        self.plugin_objects: Input[Key, WasmPlugin] = graph.input("WasmPlugin")
+        self.extension_objects: Input[Key, TrafficExtension] = graph.input("TrafficExtension")
+        plugins: Collection[Key, Extension] = graph.one(
+            "wasm plugins", self.plugin_objects, lambda _read, _key, one: compile_extension(one)
+        )
+        extensions: Collection[Key, Extension] = graph.one(
+            "traffic extensions", self.extension_objects, lambda _read, _key, one: compile_extension(one)
+        )
+        self.extensions_in: tuple[Index[str, Key, Extension], ...] = (
+            graph.index("wasm plugins by namespace", plugins, lambda key, _: (key.namespace,)),
+            graph.index("traffic extensions by namespace", extensions, lambda key, _: (key.namespace,)),
+        )
+        self._extensions = (plugins, extensions)
 
     def _add_security(self, graph: Graph) -> None:
         self.authz_objects: Input[Key, AuthorizationPolicy] = graph.input("AuthorizationPolicy")
@@ -99,6 +117,8 @@ class Base:
             "AuthorizationPolicy": self.authz_objects,
             "RequestAuthentication": self.request_authn_objects,
             "EnvoyFilter": self.envoy_filter_objects,
+            "WasmPlugin": self.plugin_objects,
+            "TrafficExtension": self.extension_objects,
         }
 
     def _jwks_addresses(self, read: Read) -> tuple[tuple[str, ...], Problems]:
@@ -161,6 +181,8 @@ class Base:
         policies = {selector_of(one) for one in read.all(self.authn_objects).values()}
         policies |= {selector_of(one) for one in read.all(self.authz_objects).values()}
         policies |= {selector_of(one) for one in read.all(self.request_authn_objects).values()}
+        extensions = {one.selector for kind in self._extensions for one in read.all(kind).values()} - {()}
+        sources, policies = sources | extensions, policies | extensions
         return (tuple(sorted(sources)), tuple(sorted(rules)), tuple(sorted(policies - {()}))), ()
 
 

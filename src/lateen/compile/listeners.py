@@ -11,6 +11,7 @@ from lateen.compile.accesslog import mesh_access_logs
 from lateen.compile.authn import effective_authn
 from lateen.compile.base import Base, mesh_of
 from lateen.compile.clusters import Clusters
+from lateen.compile.extensions import Extension, extensions_for, with_extensions
 from lateen.compile.gateways import merge_gateways
 from lateen.compile.matches import Place
 from lateen.compile.meshtls import min_tls, path_normalization
@@ -23,8 +24,9 @@ from lateen.compile.routenames import gateway_route, gateway_tls_route
 from lateen.compile.routes import Routes
 from lateen.compile.rules import Lookup, cluster_for
 from lateen.compile.scope import Scopes
-from lateen.compile.security import Subject, security_of
+from lateen.compile.security import security_of
 from lateen.compile.servertls import EXTERNAL, credentials_of, provider_cluster
+from lateen.compile.subjects import Subject
 from lateen.graph import Collection, Graph, Read
 from lateen.model.gateway import GatewayPort, MergedServer
 from lateen.model.listenerplan import ListenerPlan
@@ -83,7 +85,8 @@ class Listeners:
         )
         listeners, problems = plan_outbound(services, context)
         bound = plan_bound(self._clusters.bound(read, client), context)
-        return (*listeners, *bound, plan_interception(context)), problems
+        extensions = self._extensions(read, Subject(namespace=client.namespace, selectors=scope.selectors))
+        return tuple(with_extensions(one, extensions) for one in (*listeners, *bound, plan_interception(context))), problems
 
     def _mesh_routes(self, read: Read, client: Client) -> list[VirtualRoutes]:
         """VirtualServices with TCP or TLS rules for sidecars, oldest first."""
@@ -119,7 +122,15 @@ class Listeners:
             security=security,
             path_normalization=path_normalization(mesh),
         )
-        return plan_inbound(self._clusters.inbound_ports(read, scope), authn, settings), problems
+        plan = plan_inbound(self._clusters.inbound_ports(read, scope), authn, settings)
+        return with_extensions(plan, self._extensions(read, subject)), problems
+
+    def _extensions(self, read: Read, subject: Subject) -> tuple[Extension, ...]:
+        root = self._base.settings.root_namespace
+        found = [
+            one for name in {root, subject.namespace} for kind in self._base.extensions_in for one in read.by_index(kind, name).values()
+        ]
+        return extensions_for(found, subject, root) if found else ()
 
     def _prefixes(self, read: Read) -> tuple[str, ...]:
         domains = dict.fromkeys([self._base.settings.trust_domain, *mesh_of(read, self._base.mesh).trust_domain_aliases])
@@ -133,7 +144,9 @@ class Listeners:
         security, unusable = security_of(read, self._base, subject)
         context = self._context(read, scope, routes, security)
         secrets, missing = self._secrets(read, scope, ports)
-        listeners = tuple(plan for port in ports if (plan := plan_gateway_listener(port, context)) is not None)
+        extensions = self._extensions(read, subject)
+        plans = (plan for port in ports if (plan := plan_gateway_listener(port, context)) is not None)
+        listeners = tuple(with_extensions(plan, extensions) for plan in plans)
         return GatewayView(listeners=listeners, routes=self._hosts(read, scope, ports, context), secrets=secrets), (
             *problems,
             *missing,

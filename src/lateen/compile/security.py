@@ -7,33 +7,22 @@ here only through those in use that match (`compile.scope`). Mutual TLS modes ar
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from msgspec import Struct
-
-from lateen.api.meta import Key, PolicyTargetReference
+from lateen.api.meta import Key
 from lateen.api.security import AuthorizationPolicy, RequestAuthentication
 from lateen.compile.authz import AuthzContext, plan_authz
 from lateen.compile.base import Base, mesh_of
 from lateen.compile.extauthz import ext_authz
 from lateen.compile.requestauthn import plan_request_authn
+from lateen.compile.subjects import Subject, is_meant
 from lateen.graph import Index, Read
 from lateen.model.authz import ExtAuthzPlan
-from lateen.model.scope import Selector
 from lateen.model.security import WorkloadSecurity
 from lateen.util.problem import Problems
 from lateen.util.selectors import canonical
 
-__all__ = ["Subject", "counting", "security_of"]
+__all__ = ["counting", "security_of"]
 
-_GATEWAYS = "gateway.networking.k8s.io"
 Policy = TypeVar("Policy", AuthorizationPolicy, RequestAuthentication)
-
-
-class Subject(Struct, frozen=True, kw_only=True):
-    """Whose policies are asked for. `gateway`: the Kubernetes Gateway that a gateway pod serves, "" for Istio's own; None: a sidecar."""
-
-    namespace: str
-    selectors: tuple[Selector, ...] = ()
-    gateway: str | None = None
 
 
 def counting(policies: Iterable[Policy], subject: Subject, root: str) -> tuple[Policy, ...]:
@@ -45,18 +34,8 @@ def counting(policies: Iterable[Policy], subject: Subject, root: str) -> tuple[P
 def _meant(policy: AuthorizationPolicy | RequestAuthentication, subject: Subject, root: str) -> bool:
     spec = policy.spec
     targets = (*spec.target_refs, *((spec.target_ref,) if spec.target_ref is not None else ()))
-    if targets:
-        return any(_is_target(target, policy.metadata.namespace, subject, root) for target in targets)
     wanted = canonical(spec.selector.match_labels) if spec.selector is not None else ()
-    return not wanted or wanted in subject.selectors
-
-
-def _is_target(target: PolicyTargetReference, namespace: str, subject: Subject, root: str) -> bool:
-    if not subject.gateway or target.group != _GATEWAYS:
-        return False
-    if target.kind == "GatewayClass":
-        return namespace == root
-    return target.kind == "Gateway" and target.name == subject.gateway and namespace == subject.namespace
+    return is_meant(targets, wanted, policy.metadata.namespace, subject, root)
 
 
 def security_of(read: Read, base: Base, subject: Subject) -> tuple[WorkloadSecurity, Problems]:

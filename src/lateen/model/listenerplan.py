@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from lateen.model.authz import AuthzPlan, AuthzStep
+from lateen.model.extensionplan import ExtensionPlan
 from lateen.model.frame import Owner
 from lateen.model.requestauthn import JwtPlan
 
@@ -96,6 +97,7 @@ class HttpPlan(Struct, frozen=True, kw_only=True):
     authz: AuthzPlan | None = None
     path_normalization: PathNormalization = "BASE"
     grpc_web: bool = False  # browsers' form of gRPC is made into the plain one
+    extensions: tuple[ExtensionPlan, ...] = ()  # within a phase in the order in which they stand
     looks_up: bool = False  # some routes lead to hosts that are looked up when they are asked for
 
 

@@ -25,7 +25,7 @@ from lateen.server.refusals import Refusal, refusals_by_owner
 
 __all__ = ["Quarantine"]
 
-_TEXTS = ("EnvoyFilter",)
+_TEXTS = ("EnvoyFilter", "TrafficExtension", "WasmPlugin")
 _TRIAL_SECONDS = 0.5  # in which every Envoy has answered
 _log = log.get("quarantine")
 

@@ -24,6 +24,7 @@ from lateen.model.secretplan import SecretPlan
 from lateen.util.problem import Problem, Problems
 from lateen.xds.cluster import build_cluster, build_passthrough
 from lateen.xds.endpoint import build_load_assignment
+from lateen.xds.filters.extensions import build_extension, extensions_in
 from lateen.xds.filters.slots import build_extensions
 from lateen.xds.listener import build_listener
 from lateen.xds.pack import pack, wrap
@@ -64,7 +65,7 @@ class Snapshots:
         self._host_bytes: Collection[ClientHost, HostBytes] = graph.one("virtual host bytes", routes.hosts, _host_bytes)
         self._catch_all: Collection[Client, HostBytes] = graph.one("catch-all bytes", routes.catch_all, _host_bytes)
         self._route_frames: Collection[OutboundScope, Frames] = graph.one("route frames", routes.tables, self._routes_of)
-        self._outbound: Collection[OutboundScope, Frames] = graph.one("outbound listener frames", listeners.outbound, _listener_frames)
+        self._outbound: Collection[OutboundScope, Snapshot] = graph.one("outbound listener frames", listeners.outbound, _listener_frames)
         self._inbound: Collection[InboundScope, Snapshot] = graph.one("inbound listener frames", listeners.inbound, _inbound_listener)
         self._gateways: Collection[GatewayScope, Snapshot] = graph.one("gateway frames", listeners.gateways, _gateway_frames)
         places = world.places
@@ -142,13 +143,13 @@ class Snapshots:
         if scopes.kind == "router":
             return self._gateway(read, scopes.gateway[0], scopes.place), ()
         outbound, inbound = scopes.outbound[0], scopes.inbound[0]
-        taken_in = read.get(self._inbound, inbound) or _EMPTY
+        taken_in, sent_out = read.get(self._inbound, inbound) or _EMPTY, read.get(self._outbound, outbound) or _EMPTY
         clusters, endpoints = self._of_client(read, outbound.client, scopes.place)
         return {
             CLUSTER: {**self._fixed_of(read, "sidecar"), **clusters, **(read.get(self._inbound_clusters, inbound) or {})},
             ENDPOINTS: endpoints,
-            EXTENSION: taken_in[EXTENSION],
-            LISTENER: {**(read.get(self._outbound, outbound) or {}), **taken_in[LISTENER]},
+            EXTENSION: {**sent_out[EXTENSION], **taken_in[EXTENSION]},
+            LISTENER: {**sent_out[LISTENER], **taken_in[LISTENER]},
             ROUTES: read.get(self._route_frames, outbound) or {},
             SECRET: read.get(self._client_secrets, outbound.client) or {},
         }, ()
@@ -244,11 +245,13 @@ def _inbound_listener(_read: Read, _key: object, plan: ListenerPlan) -> tuple[Sn
 
 def _extensions(plans: tuple[ListenerPlan, ...]) -> Frames:
     owners = tuple(dict.fromkeys(owner for plan in plans for owner in plan.owners))
-    return {name: pack(name, EXTENSION, config, owners) for name, config in build_extensions(plans).items()}
+    found = {name: pack(name, EXTENSION, config, owners) for name, config in build_extensions(plans).items()}
+    return found | {one.name: pack(one.name, EXTENSION, build_extension(one), (one.owner,)) for one in extensions_in(plans)}
 
 
-def _listener_frames(_read: Read, _key: object, plans: tuple[ListenerPlan, ...]) -> tuple[Frames, Problems]:
-    return {plan.name: pack(plan.name, LISTENER, build_listener(plan), plan.owners) for plan in plans}, ()
+def _listener_frames(_read: Read, _key: object, plans: tuple[ListenerPlan, ...]) -> tuple[Snapshot, Problems]:
+    listeners = {plan.name: pack(plan.name, LISTENER, build_listener(plan), plan.owners) for plan in plans}
+    return {LISTENER: listeners, EXTENSION: _extensions(plans)}, ()
 
 
 def _gateway_frames(_read: Read, _scope: GatewayScope, view: GatewayView) -> tuple[Snapshot, Problems]:

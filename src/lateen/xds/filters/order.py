@@ -12,6 +12,7 @@ from lateen.model.listenerplan import HttpPlan
 from lateen.xds.dynamicdns import build_http_lookup
 from lateen.xds.filters.alpn import build_alpn
 from lateen.xds.filters.common import build_cors, build_fault, build_grpc_stats, build_grpc_web, build_router
+from lateen.xds.filters.extensions import build_extension_slots
 from lateen.xds.filters.slots import build_rule_slots, build_service_slots, build_token_slot
 
 __all__ = ["build_http_filters"]
@@ -32,8 +33,12 @@ def _always(build: Callable[[], hcm_pb2.HttpFilter]) -> Callable[[HttpPlan], Fil
 
 ORDER = (
     Place(lambda _plan: build_service_slots(), ("inbound", "gateway")),  # an outside service may refuse before any work
+    Place(lambda plan: build_extension_slots(plan, "AUTHN")),  # users' filters, by the phase that they ask for
     Place(_always(build_token_slot), ("inbound", "gateway")),  # before the rules, which may ask for claims
+    Place(lambda plan: build_extension_slots(plan, "AUTHZ")),
     Place(lambda _plan: build_rule_slots(), ("inbound", "gateway")),  # knows peer and token now
+    Place(lambda plan: build_extension_slots(plan, "STATS")),
+    Place(lambda plan: build_extension_slots(plan, "UNSPECIFIED_PHASE")),
     Place(lambda plan: (build_grpc_web(),) if plan.grpc_web else ()),  # the filters behind it see plain gRPC
     Place(_always(build_grpc_stats)),  # before anything that may answer, so that every call is counted
     Place(_always(build_fault)),  # after what identifies the call, before anything leaves the proxy
