@@ -6,10 +6,10 @@ from lateen.api.kinds import KINDS, by_api, by_kind, by_plural, lookup
 
 
 def test_names_are_unique() -> None:
-    """A kind stands in keys, a plural in URLs: neither may mean two things."""
-    assert len({info.kind for info in KINDS}) == len(KINDS)
+    """An id stands in keys, a plural of a group in URLs: neither may mean two things. Nor a word, but for kinds that stand apart."""
+    assert len({info.id for info in KINDS}) == len(KINDS)
     assert len({(info.group, info.plural) for info in KINDS}) == len(KINDS)
-    words = [word for info in KINDS for word in (info.plural, *info.short_names)]
+    words = [word for info in KINDS for word in ((info.plural,) if not info.apart else ()) + info.short_names]
     assert len(words) == len(set(words))
 
 
