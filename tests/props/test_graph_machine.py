@@ -108,7 +108,7 @@ class World:
 
     def edges(self) -> dict[str, dict[object, int]]:
         """How many nodes wait for each key of each source."""
-        return {name: {edge: len(readers) for edge, readers in source._readers.items()} for name, source in self.graph._sources.items()}
+        return {name: source._waiting() for name, source in self.graph._sources.items()}
 
     def _one(self, shape: Shape):  # type: ignore[no-untyped-def] # noqa: ANN202 (inferred; two shapes of one thing)
         run = self._program(shape)

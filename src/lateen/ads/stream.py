@@ -142,5 +142,7 @@ class Stream:
         clusters, endpoints = self._subscriptions.get(CDS), self._subscriptions.get(EDS)
         if clusters is None or endpoints is None or endpoints.wildcard:
             return False
-        missing = self._snapshot.get(EDS, {}).keys() - endpoints.names
-        return any(name in clusters.sent for name in missing)
+        desired = self._snapshot.get(EDS, {})
+        if len(endpoints.wanted(desired)) == len(desired):
+            return False
+        return any(name in clusters.sent for name in desired.keys() - endpoints.names)

@@ -13,13 +13,37 @@ from lateen.model.frame import Frame
 __all__ = ["Subscription"]
 
 WILDCARD = "*"
+_REMEMBERED = 16  # pairs of sets whose differences are remembered
 _NOTHING: Mapping[str, Frame] = {}
+
+
+class _Differences:
+    """What is new between two sets; many streams go from the same one to the same one."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], tuple[Mapping[str, Frame], Mapping[str, Frame], tuple[Frame, ...]]] = {}
+
+    def __call__(self, before: Mapping[str, Frame], after: Mapping[str, Frame]) -> tuple[Frame, ...]:
+        key = id(before), id(after)  # both are kept, so that their numbers stay theirs
+        known = self._known.get(key)
+        if known is None:
+            held = before.get
+            found = tuple(
+                new for name, new in after.items() if (old := held(name)) is not new and (old is None or old.version != new.version)
+            )
+            known = self._known[key] = before, after, found
+            if len(self._known) > _REMEMBERED:
+                del self._known[next(iter(self._known))]
+        return known[2]
+
+
+differences = _Differences()
 
 
 class Subscription:
     """State of one type on one stream."""
 
-    __slots__ = ("_absent", "_known", "in_flight", "names", "nonce", "sent", "sotw", "type_url", "wildcard")
+    __slots__ = ("_absent", "_all_of", "_known", "in_flight", "names", "nonce", "sent", "sotw", "type_url", "wildcard")
 
     def __init__(self, type_url: str, *, sotw: bool) -> None:
         self.type_url = type_url
@@ -31,6 +55,7 @@ class Subscription:
         self.nonce = 0
         self._known: Mapping[str, str] = {}  # versions a reconnecting client holds, not yet compared
         self._absent: frozenset[str] = frozenset()  # names it was told do not exist
+        self._all_of: Mapping[str, Frame] | None = None  # a set that was found to be all asked for, with no other name
 
     def ask(self, request: Request, *, first: bool) -> None:
         """Take over the names of `request`; `first` is the stream's first request of this type."""
@@ -45,6 +70,7 @@ class Subscription:
         added = frozenset(names) - {WILDCARD} - self.names
         self.names = frozenset(names) - {WILDCARD}
         self._absent &= self.names
+        self._all_of = None
         self._forget(added)
 
     def _change(self, request: Request, *, first: bool) -> None:
@@ -57,6 +83,7 @@ class Subscription:
         added -= {WILDCARD}
         self.names = (self.names | added) - removed
         self._absent -= added | removed
+        self._all_of = None
         self._forget(added | removed)
         if first:
             self._known = request.initial
@@ -72,7 +99,11 @@ class Subscription:
 
     def wanted(self, desired: Mapping[str, Frame]) -> Mapping[str, Frame]:
         """Of the proxy's complete set, what this client asked for; the set itself where that is everything."""
-        if self.wildcard or (len(self.names) >= len(desired) and self.names.issuperset(desired)):
+        if self.wildcard or self._all_of is desired:
+            return desired
+        if len(self.names) >= len(desired) and self.names.issuperset(desired):
+            if len(self.names) == len(desired):
+                self._all_of = desired
             return desired
         return {name: desired[name] for name in self.names if name in desired}
 
@@ -81,10 +112,10 @@ class Subscription:
         if self.in_flight is not None:
             return None
         wanted = self.wanted(desired)
-        absent = self.names.difference(wanted)
+        absent = frozenset() if wanted is self._all_of else self.names.difference(wanted)
         if wanted is self.sent and not (absent - self._absent):
             return None
-        changed = tuple(frame for name, frame in wanted.items() if self._differs(name, frame))
+        changed = self._changed(wanted)
         gone = self._gone(wanted, absent) if removals else ()
         answers_first = self.nonce == 0
         self._settle(wanted, keep=not removals)
@@ -93,6 +124,13 @@ class Subscription:
         self._absent = absent if removals else self._absent
         frames = tuple(self.sent.values()) if self.sotw else changed
         return self._send(frames, () if self.sotw else gone)
+
+    def _changed(self, wanted: Mapping[str, Frame]) -> tuple[Frame, ...]:
+        if not self.sent and not self._known:
+            return tuple(wanted.values())
+        if self._known:
+            return tuple(frame for name, frame in wanted.items() if self._differs(name, frame))
+        return differences(self.sent, wanted)
 
     def _differs(self, name: str, frame: Frame) -> bool:
         held = self.sent.get(name)

@@ -170,7 +170,7 @@ def _without_duplicates(keys: Iterable[HostKey], services: Mapping[str, Service]
     for key in keys:
         service = services.get(key.host) if key.service_namespace else None
         domains = service_domains(service, namespace, domain) if service is not None and not key.alone else (key.host,)
-        dropped = tuple(name for name in domains if name in taken)
+        dropped = () if taken.isdisjoint(domains) else tuple(name for name in domains if name in taken)
         taken.update(domains)
         if len(dropped) < len(domains):
             out.append(replace(key, dropped=dropped) if dropped else key)

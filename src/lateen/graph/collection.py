@@ -59,6 +59,7 @@ class Ordered(Protocol):
     def __lt__(self, other: Self, /) -> bool: ...
 
 
+_FEW = 64  # readers of an edge that a list holds
 K = TypeVar("K", bound=Ordered)
 V = TypeVar("V")
 V_co = TypeVar("V_co", covariant=True)
@@ -92,7 +93,7 @@ class Source:
 
     def __init__(self, home: Home, name: str, rank: int, parents: "tuple[Source, ...]") -> None:
         self.name, self.rank, self._home, self._parents = name, rank, home, parents
-        self._readers: dict[object, set[Reader]] = {}
+        self._readers: dict[object, Reader | list[Reader] | set[Reader]] = {}  # one, up to _FEW, or many: most edges have one
         self._problems: dict[Ordered, Problems] = {}
         if any(parent._home is not home for parent in parents):
             raise GraphError(f"'{name}' is built over a collection of another graph")
@@ -101,20 +102,38 @@ class Source:
         return f"<{self.kind} {self.name}>"
 
     def _remember(self, edge: object, reader: Reader) -> None:
-        readers = self._readers.get(edge)
-        if readers is None:
-            self._readers[edge] = {reader}
+        """A reader that did not read this before."""
+        known = self._readers.get(edge)
+        if known is None:
+            self._readers[edge] = reader
+        elif isinstance(known, set):
+            known.add(reader)
+        elif not isinstance(known, list):
+            self._readers[edge] = [known, reader]
+        elif len(known) < _FEW:
+            known.append(reader)
         else:
-            readers.add(reader)
+            self._readers[edge] = {*known, reader}
 
     def _forget(self, edge: object, reader: Reader) -> None:
-        readers = self._readers[edge]
-        readers.discard(reader)
-        if not readers:
+        """A reader that did read this before."""
+        known = self._readers[edge]
+        if isinstance(known, set):
+            known.discard(reader)
+        elif isinstance(known, list):
+            known.remove(reader)
+        if not isinstance(known, (set, list)) or not known:
             del self._readers[edge]
 
+    def _waiting(self) -> dict[object, int]:
+        """How many read each edge."""
+        return {edge: len(known) if isinstance(known, (set, list)) else 1 for edge, known in self._readers.items()}
+
     def _wake(self, edge: object) -> None:
-        for reader in self._readers.get(edge, ()):
+        known = self._readers.get(edge)
+        if known is None:
+            return
+        for reader in known if isinstance(known, (set, list)) else (known,):
             reader.wake()
 
     def _report(self, key: Ordered, problems: Problems) -> None:

@@ -11,6 +11,7 @@ from lateen.graph.commit import Graph
 from lateen.graph.derive import Derived, Node
 from lateen.graph.failure import FAILED
 from lateen.graph.index import Index
+from lateen.graph.read import pairs
 
 __all__ = ["dump"]
 
@@ -33,7 +34,7 @@ def _source(source: Source) -> dict[str, object]:
         shown["groups"] = dict(sorted((_text(value), len(keys)) for value, keys in source._members.items()))
     if isinstance(source, Derived):
         nodes = [source._nodes[key] for key in sorted(source._nodes)]
-        shown["wide"] = sum(any(isinstance(edge, Wide) for _, edge in node.edges) for node in nodes)
+        shown["wide"] = sum(any(isinstance(edge, Wide) for _, edge in pairs(node.edges)) for node in nodes)
         shown["failing"] = [_text(key) for key in sorted(source._problems) if _fails(source, key)]
         shown["nodes"] = [_node(node) for node in nodes]
     return shown
@@ -44,7 +45,7 @@ def _fails(source: Source, key: Ordered) -> bool:
 
 
 def _node(node: Node[Ordered]) -> dict[str, object]:
-    reads = sorted((source.rank, source.name, isinstance(edge, Wide), _text(edge)) for source, edge in node.edges)
+    reads = sorted((source.rank, source.name, isinstance(edge, Wide), _text(edge)) for source, edge in pairs(node.edges))
     return {"key": _text(node.key), "reads": [[name, text] for _, name, _, text in reads]}
 
 

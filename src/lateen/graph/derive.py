@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 from lateen.graph.collection import ABSENT, Absent, Collection, GraphError, K, Ordered, Problems, V
-from lateen.graph.read import Edge, Read
+from lateen.graph.read import Edges, Read, pairs
 
 __all__ = ["K2", "Derived", "Many", "Node", "One", "R"]
 
@@ -28,21 +28,21 @@ class Node(Generic[K]):
 
     def __init__(self, key: K, dirty: set[K]) -> None:
         self.key, self._dirty = key, dirty
-        self.edges: tuple[Edge, ...] = ()
+        self.edges: Edges = ()
 
     def wake(self) -> None:
         self._dirty.add(self.key)
 
-    def rewire(self, edges: tuple[Edge, ...]) -> None:
+    def rewire(self, edges: Edges) -> None:
         """Depend on these reads and on no earlier ones."""
         if edges == self.edges:
             return
         if not self.edges:
-            for source, edge in edges:
+            for source, edge in pairs(edges):
                 source._remember(edge, self)
             self.edges = edges
             return
-        before, after = set(self.edges), set(edges)
+        before, after = set(pairs(self.edges)), set(pairs(edges))
         for source, edge in before - after:
             source._forget(edge, self)
         for source, edge in after - before:

@@ -5,14 +5,24 @@ Why: what a function read is exactly what must make it run again. Must not be ke
 
 # ruff: noqa: SLF001 (the classes of this package are one engine; its users see none of these names)
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from typing import Any
 
 from lateen.graph.collection import Collection, GraphError, Home, K, Source, V, Wide
 from lateen.graph.index import I, Index
 
-__all__ = ["Edge", "Read"]
+__all__ = ["Edge", "Edges", "Read", "pairs"]
 
 Edge = tuple[Source, object]
+Edges = tuple[
+    Any, ...
+]  # source, edge, source, edge, ...: hundreds of thousands are kept, and a pair of each would weigh four times as much
+
+
+def pairs(edges: Edges) -> Iterator[Edge]:
+    """The edges one by one."""
+    return zip(edges[::2], edges[1::2], strict=True)
 
 
 class Read:
@@ -45,10 +55,10 @@ class Read:
         self._record(collection, Wide.KEYS)
         return collection._keys()
 
-    def close(self) -> tuple[Edge, ...]:
+    def close(self) -> Edges:
         """End the call; what it read, once each."""
         self._open = False
-        return tuple(self._edges)
+        return tuple(chain.from_iterable(self._edges))
 
     def _record(self, source: Source, edge: object) -> None:
         if source.rank >= self._rank:
