@@ -9,6 +9,7 @@ Codes of problems: syntax, unknown-kind, unknown-field, duplicate-field, missing
 import copy
 import re
 from collections.abc import Callable, Iterator, Mapping
+from sys import intern
 from typing import Any, NamedTuple, TypeVar
 
 import yaml
@@ -30,6 +31,7 @@ _HALVES = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2
 T = TypeVar("T", bound=Struct)
 Event = Any  # the YAML library's events: their attributes depend on their kind
 
+_SHORT = 64
 _DEEPEST = 100  # levels of one document
 _ALIASED = 100_000  # nodes that the aliases of one text may stand for
 _BROKEN = 100  # broken documents of one text that are told
@@ -228,6 +230,8 @@ class _Reader:
         self._nodes += 1
         if kind is _SCALAR:
             value = self._scalar(event)
+            if type(value) is str and len(value) <= _SHORT:
+                value = intern(value)  # the same few words stand in thousands of documents
             if event.anchor:
                 self._anchors[event.anchor] = (value, 1)
             return value

@@ -7,9 +7,23 @@ setting: most commands log nothing, and it takes a quarter of their start. Must 
 import contextlib
 import logging
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 __all__ = ["configure", "get"]
+
+
+@contextlib.contextmanager
+def _plain_tracebacks() -> Iterator[None]:
+    """structlog, imported inside, finds no `rich` for its tracebacks: that takes five megabytes, and minutes for a deep one."""
+    hidden = "rich" not in sys.modules and "structlog" not in sys.modules
+    if hidden:
+        sys.modules["rich"] = None  # type: ignore[assignment]  # an import of it fails
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules["rich"]
 
 
 class _Logger:
@@ -19,14 +33,16 @@ class _Logger:
         self._scope = scope
 
     def __getattr__(self, name: str) -> Any:
-        import structlog
+        with _plain_tracebacks():
+            import structlog
 
         return getattr(structlog.get_logger(scope=self._scope), name)
 
 
 def configure(level: str = "info", *, as_json: bool = False) -> None:
     """Set the process's log level (debug, info, warning, error) and format; writes to standard error."""
-    import structlog
+    with _plain_tracebacks():
+        import structlog
 
     class Unfailing(structlog.PrintLogger):
         """A line that cannot be written (a full disk, a reader gone away) is lost: who has something to say must not fail for it."""

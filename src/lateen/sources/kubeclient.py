@@ -8,7 +8,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -18,11 +18,13 @@ from lateen.kube.errors import ApiError, refusal
 from lateen.kube.paths import path_of
 from lateen.kube.records import JsonObject, section
 from lateen.runtime.clock import Clock, SystemClock
-from lateen.sources.kubeexec import ExecStream, open_exec
 from lateen.sources.kubehttp import Endpoint, HttpPool, Reply, UnreachableError
 from lateen.sources.kubereflect import Listing, OnEvent, WatchEvent, reflect
 
-__all__ = ["ApiError", "Endpoint", "ExecStream", "KubeClient", "Listing", "PatchType", "Token", "UnreachableError", "WatchEvent"]
+if TYPE_CHECKING:
+    from lateen.sources.kubeexec import ExecStream
+
+__all__ = ["ApiError", "Endpoint", "KubeClient", "Listing", "PatchType", "Token", "UnreachableError", "WatchEvent"]
 
 PatchType = Literal["merge", "json", "strategic", "apply"]
 _MEDIA: Mapping[PatchType, str] = {
@@ -180,13 +182,15 @@ class KubeClient:
 
     async def exec(
         self, namespace: str, pod: str, container: str, command: Sequence[str], *, stdin: bool = False, tty: bool = False
-    ) -> ExecStream:
+    ) -> "ExecStream":
         """Start a command in a container; use the result as an async context."""
         query = [("command", part) for part in command] + [("stdout", "true")]
         query += [(name, "true") for name, wanted in (("stdin", stdin), ("tty", tty), ("stderr", not tty)) if wanted]
         if container:
             query.append(("container", container))
         target, headers = self._pool.head_lines(f"{path_of(_POD, namespace, pod, 'exec')}?{urlencode(query)}")
+        from lateen.sources.kubeexec import open_exec  # noqa: PLC0415 - WebSockets are for this alone
+
         return await open_exec(self.endpoint, target, headers)
 
     # -- writing ---------------------------------------------------------------------------------------------------
