@@ -135,10 +135,14 @@ def test_https_probe_does_not_check_the_certificate(tmp_path: Path) -> None:
             return sock
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
-        await writer.drain()
-        writer.close()
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+            await writer.drain()
+            writer.close()
+        except BaseException:
+            writer.transport.abort()  # ended in the middle: nothing of it is left behind
+            raise
 
     async def act() -> tuple[int, bytes]:
         server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)

@@ -89,9 +89,13 @@ def test_bytes_pass_both_ways_and_each_end_by_itself(run: Run) -> None:
     """The client ends its direction first; the pod's answer still arrives whole."""
 
     async def pod(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        data = await reader.read()  # until the client's end
-        writer.write(data[::-1])
-        writer.close()
+        try:
+            data = await reader.read()  # until the client's end
+            writer.write(data[::-1])
+            writer.close()
+        except BaseException:
+            writer.transport.abort()  # ended in the middle: nothing of it is left behind
+            raise
 
     async def scenario() -> None:
         async with relayed(pod) as (relay, (reader, writer)):
@@ -110,10 +114,14 @@ def test_a_pod_that_ends_first_leaves_the_clients_direction_open(run: Run) -> No
     heard: list[bytes] = []
 
     async def pod(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"hello")
-        writer.write_eof()
-        heard.append(await reader.read())
-        writer.close()
+        try:
+            writer.write(b"hello")
+            writer.write_eof()
+            heard.append(await reader.read())
+            writer.close()
+        except BaseException:
+            writer.transport.abort()  # ended in the middle: nothing of it is left behind
+            raise
 
     async def scenario() -> None:
         async with relayed(pod) as (relay, (reader, writer)):
@@ -133,9 +141,13 @@ def test_a_slow_pod_slows_the_client(run: Run) -> None:
     heard: list[int] = []
 
     async def pod(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await go_on.wait()
-        heard.append(len(await reader.read()))
-        writer.close()
+        try:
+            await go_on.wait()
+            heard.append(len(await reader.read()))
+            writer.close()
+        except BaseException:
+            writer.transport.abort()  # ended in the middle: nothing of it is left behind
+            raise
 
     async def scenario() -> None:
         async with relayed(pod) as (relay, (_, writer)):
@@ -159,13 +171,17 @@ def test_a_broken_side_breaks_the_other(run: Run) -> None:
     gone = asyncio.Event()
 
     async def pod(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"hello")
         try:
-            while await reader.read(1):
-                pass
-        except ConnectionError:
-            gone.set()
-        writer.close()
+            writer.write(b"hello")
+            try:
+                while await reader.read(1):
+                    pass
+            except ConnectionError:
+                gone.set()
+            writer.close()
+        except BaseException:
+            writer.transport.abort()  # ended in the middle: nothing of it is left behind
+            raise
 
     async def scenario() -> None:
         async with relayed(pod) as (relay, (reader, writer)):

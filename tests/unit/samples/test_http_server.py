@@ -163,9 +163,13 @@ def test_the_client_reads_every_framing() -> None:
 
     async def main(raw: bytes) -> bytes:
         async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(raw)
-            writer.close()
+            try:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(raw)
+                writer.close()
+            except BaseException:
+                writer.transport.abort()  # ended in the middle: nothing of it is left behind
+                raise
 
         listener = listen(0)
         async with await asyncio.start_server(speak, sock=listener):

@@ -18,12 +18,16 @@ async def serving(answers: Mapping[str, tuple[int, str, bytes]]) -> AsyncIterato
     """The address of a server on loopback with these answers by path: status, location, body."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        path = (await reader.readuntil(b"\r\n\r\n")).split(b" ", 2)[1].decode()
-        status, location, body = answers[path]
-        fields = f"Content-Length: {len(body)}\r\n" + (f"Location: {location}\r\n" if location else "")
-        writer.write(f"HTTP/1.1 {status} x\r\n{fields}\r\n".encode() + body)
-        await writer.drain()
-        writer.close()
+        try:
+            path = (await reader.readuntil(b"\r\n\r\n")).split(b" ", 2)[1].decode()
+            status, location, body = answers[path]
+            fields = f"Content-Length: {len(body)}\r\n" + (f"Location: {location}\r\n" if location else "")
+            writer.write(f"HTTP/1.1 {status} x\r\n{fields}\r\n".encode() + body)
+            await writer.drain()
+            writer.close()
+        except BaseException:
+            writer.transport.abort()  # ended in the middle: nothing of it is left behind
+            raise
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
