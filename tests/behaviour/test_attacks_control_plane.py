@@ -1,11 +1,13 @@
 """A workload with a good certificate of its own that claims to be another at the control plane's doors: refused."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
 import pytest
+from cryptography import x509
 from envoy.config.core.v3 import base_pb2
 from envoy.service.discovery.v3 import discovery_pb2 as pb
 from google.protobuf import json_format
@@ -18,6 +20,7 @@ from lateen.runtime.clock import SystemClock
 from lateen.serve.grpc_ads import AdsService
 from lateen.serve.grpc_doors import open_secure_door
 from lateen.server.rootca import ControlPlaneIdentity
+from lateen.testing.certificates import self_signed
 from lateen.testing.mesh import free_port
 from lateen.testing.world import MemoryWorld
 
@@ -81,7 +84,7 @@ apiVersion: v1
 kind: Secret
 metadata: {name: cert, namespace: bank}
 type: kubernetes.io/tls
-data: {tls.crt: Y2hhaW4=, tls.key: a2V5}
+data: {tls.crt: CHAIN, tls.key: KEY}
 ---
 apiVersion: networking.istio.io/v1
 kind: Gateway
@@ -100,7 +103,8 @@ spec:
 def test_a_gateway_gets_secrets_of_its_own_namespace_only(namespace: str, secrets: set[str]) -> None:
     """However the name is written, another namespace's secret is not in what a gateway can ask for; its own is."""
     world = MemoryWorld()
-    world.load(GATEWAYS)
+    _, chain, key = self_signed(x509.DNSName("bank.example.com"))
+    world.load(GATEWAYS.replace("CHAIN", base64.b64encode(chain).decode()).replace("KEY", base64.b64encode(key).decode()))
     labels = (("istio", "ingressgateway"),)
     gateway = Proxy(id="gateway", kind="router", namespace=namespace, name="gateway", addresses=("10.0.0.1",), labels=labels)
     assert world.messages(gateway).get("secrets", {}).keys() == secrets
