@@ -23,7 +23,7 @@ class Column(Struct, frozen=True):
 
     name: str
     jsonpath: str
-    type: Literal["string", "date", "integer"] = "string"
+    type: Literal["string", "date", "integer", "number", "boolean"] = "string"
     priority: int = 0  # 1: only with -o wide
 
 

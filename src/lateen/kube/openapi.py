@@ -7,7 +7,8 @@ kubectl before 1.29 looks at version 2. Must not know HTTP.
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from lateen.api.kinds import KINDS, KindInfo
+from lateen.api.kinds import KindInfo
+from lateen.kube.defined import BUILT_IN, Kinds
 from lateen.kube.paths import path_of
 from lateen.kube.records import JsonObject, is_custom
 from lateen.kube.schemas import component_name, schemas_of
@@ -30,18 +31,18 @@ class PatchOperation(NamedTuple):
     kind: str
 
 
-def document_names() -> Iterable[str]:
+def document_names(kinds: Kinds = BUILT_IN) -> Iterable[str]:
     """The names of the documents, one per group and version: `api/v1`, `apis/apps/v1`."""
-    return dict.fromkeys(_name(info, version) for info in KINDS for version in info.versions)
+    return dict.fromkeys(_name(info, version) for info in kinds.all for version in info.versions)
 
 
 def _name(info: KindInfo, version: str) -> str:
     return f"apis/{info.group}/{version}" if info.group else f"api/{version}"
 
 
-def document(name: str) -> JsonObject | None:
+def document(name: str, kinds: Kinds = BUILT_IN) -> JsonObject | None:
     """One document of version 3."""
-    served = [(info, version) for info in KINDS for version in info.versions if _name(info, version) == name]
+    served = [(info, version) for info in kinds.all for version in info.versions if _name(info, version) == name]
     if not served:
         return None
     paths: JsonObject = {}
@@ -77,10 +78,12 @@ def _paths(info: KindInfo, version: str) -> JsonObject:
     if info.namespaced:
         everywhere = _operation(info, version, "list", [_parameter(name) for name in _LISTING], suffix="ForAllNamespaces")
         found[path_of(info, version=version)] = {"get": everywhere}
-    if any(part.name == "status" for part in subresources(info)):
-        read = _operation(info, version, "get", [], suffix="Status")
-        patch = _patch(info, version) | {"operationId": f"patch{info.kind}{version}Status"}
-        found[f"{one}/status"] = {"get": read, "patch": patch, "parameters": named}
+    for part in subresources(info, version):
+        if part.name in ("status", "scale"):
+            suffix = part.name.capitalize()
+            read = _operation(info, version, "get", [], suffix=suffix)
+            patch = _patch(info, version) | {"operationId": f"patch{info.kind}{version}{suffix}"}
+            found[f"{one}/{part.name}"] = {"get": read, "patch": patch, "parameters": named}
     return found
 
 
@@ -117,14 +120,14 @@ def _patch(info: KindInfo, version: str) -> JsonObject:
 # -- version 2 ---------------------------------------------------------------------------------------------------------
 
 
-def patch_operations() -> Iterable[PatchOperation]:
+def patch_operations(kinds: Kinds = BUILT_IN) -> Iterable[PatchOperation]:
     """Where each kind is patched."""
-    for info in KINDS:
+    for info in kinds.all:
         for version in info.versions:
             yield PatchOperation(path_of(info, "{namespace}", "{name}", version=version), info.group, version, info.kind)
 
 
-def swagger() -> JsonObject:
+def swagger(kinds: Kinds = BUILT_IN) -> JsonObject:
     """Version 2 as far as clients use it here: that the server validates fields."""
     parameters = [{"name": name, "in": "query", "type": "string", "uniqueItems": True} for name in _WRITING]
     paths = {
@@ -137,6 +140,6 @@ def swagger() -> JsonObject:
                 "x-kubernetes-group-version-kind": {"group": one.group, "kind": one.kind, "version": one.version},
             }
         }
-        for one in patch_operations()
+        for one in patch_operations(kinds)
     }
     return {"swagger": "2.0", "info": {"title": "Lateen", "version": "1"}, "paths": paths, "definitions": {}}

@@ -8,14 +8,14 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from lateen.api.kinds import KINDS, KindInfo, by_plural
+from lateen.api.kinds import KindInfo
+from lateen.kube.defined import BUILT_IN, Kinds, form_of
 from lateen.kube.errors import missing_kind
 from lateen.kube.records import Ref, resource_id
 
 __all__ = ["REVIEW_GROUPS", "Target", "parse_path", "path_of"]
 
 REVIEW_GROUPS = {"authorization.k8s.io": "v1", "authentication.k8s.io": "v1"}
-_SERVED = {(info.group, version) for info in KINDS for version in info.versions}
 
 
 class Target(Struct, frozen=True):
@@ -32,8 +32,14 @@ class Target(Struct, frozen=True):
         """The object's key in the store."""
         return Ref(resource_id(self.info), self.namespace if self.info.namespaced else "", self.name)
 
+    @property
+    def selectable(self) -> tuple[str, ...]:
+        """The fields that the kind's definition lets be selected."""
+        form = form_of(self.info, self.version)
+        return form.selectable if form else ()
 
-def parse_path(path: str) -> Target | None:
+
+def parse_path(path: str, kinds: Kinds = BUILT_IN) -> Target | None:
     """The target of a path; None where no group and version of ours is named, ApiError 404 for an unknown resource in one that is."""
     parts = [part for part in path.split("/") if part]
     if parts[:1] == ["api"] and len(parts) >= 2:
@@ -42,16 +48,16 @@ def parse_path(path: str) -> Target | None:
         group, version, rest = parts[1], parts[2], parts[3:]
     else:
         return None
-    if (group, version) not in _SERVED or not rest:
+    if not kinds.serves(group, version) or not rest:
         return None
-    return _target(group, version, rest)
+    return _target(kinds, group, version, rest)
 
 
-def _target(group: str, version: str, rest: Sequence[str]) -> Target:
+def _target(kinds: Kinds, group: str, version: str, rest: Sequence[str]) -> Target:
     namespace = ""
     if rest[0] == "namespaces" and len(rest) >= 3 and not (group == "" and rest[2] == "status"):
         namespace, rest = rest[1], rest[2:]
-    info = by_plural(group, rest[0])
+    info = kinds.by_plural(group, rest[0])
     if info is None or version not in info.versions or len(rest) > 3 or (namespace and not info.namespaced):
         raise missing_kind()
     if info.namespaced and not namespace and len(rest) > 1:

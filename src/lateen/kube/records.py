@@ -22,6 +22,7 @@ __all__ = [
     "Stored",
     "canonical",
     "dicts",
+    "field_text",
     "has_generation",
     "is_custom",
     "load",
@@ -221,14 +222,15 @@ def store(ref: Ref, obj: Mapping[str, object], body: bytes | None = None) -> Sto
         rv=int(str(meta.get("resourceVersion", "0"))),
         uid=str(meta.get("uid", "")),
         labels=strings(meta.get("labels")),
-        fields={path: _text(obj, path) for path in _SELECTABLE.get(ref.resource, ())},
+        fields={path: field_text(obj, path) for path in _SELECTABLE.get(ref.resource, ())},
         owners=tuple(str(o.get("uid", "")) for o in owners if isinstance(o, dict)) if isinstance(owners, list) else (),
         deleting="deletionTimestamp" in meta,
         body=body,
     )
 
 
-def _text(obj: Mapping[str, object], path: str) -> str:
+def field_text(obj: Mapping[str, object], path: str) -> str:
+    """A field as a selector compares it."""
     value: object = obj
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None

@@ -16,6 +16,8 @@ from lateen.kube.admission import Admission, Operation
 from lateen.kube.apply import Applied, apply_configuration, check_configuration, first_owner
 from lateen.kube.checks import check_finalizers, check_identity, check_preconditions, check_selector, check_template
 from lateen.kube.defaults import apply_defaults
+from lateen.kube.defined import DEFINITIONS, DefinedKind, form_of
+from lateen.kube.definitions import check_definition, fill_definition, is_built_in, terminating
 from lateen.kube.deletion import Deletion
 from lateen.kube.errors import Cause
 from lateen.kube.managed import APPLY, UPDATE, Entry, Writer, decode_entries, encode_entries, owned_view, record_update, same_owners
@@ -32,7 +34,6 @@ from lateen.util.times import rfc3339
 __all__ = ["PROTECTED_NAMESPACES", "Registry", "Surroundings", "Written"]
 
 PROTECTED_NAMESPACES = ("default", "kube-system")
-_KEPT_STATUS = ("nodes", "customresourcedefinitions.apiextensions.k8s.io")
 PLAIN = WriteOptions()
 _Change = Callable[[JsonObject], JsonObject]
 _SYSTEM_METADATA = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "namespace", "name")
@@ -71,7 +72,7 @@ class Registry:
         """Store a new object in the target's collection; `raw` becomes ours. Without `owners` its fields are the writer's."""
         info = target.info
         resource = resource_id(info)
-        self._prepare_new(info, target.namespace, raw)
+        self._prepare_new(target, raw)
         if causes := check_metadata(resource, section(raw, "metadata")):
             raise errors.invalid(info, str(section(raw, "metadata").get("name") or ""), causes)
         if causes := _check_content(resource, raw):
@@ -92,7 +93,8 @@ class Registry:
             deletion.drain()
             return Written(stored, _kept(txn, options), created=True, warnings=unknown + warnings)
 
-    def _prepare_new(self, info: KindInfo, namespace: str, raw: JsonObject) -> None:
+    def _prepare_new(self, target: Target, raw: JsonObject) -> None:
+        info, namespace, version = target.info, target.namespace, target.version
         resource = resource_id(info)
         meta = raw["metadata"] = section(raw, "metadata")
         given = meta.get("namespace")
@@ -104,7 +106,9 @@ class Registry:
             meta.pop("namespace", None)
         if not meta.get("name") and isinstance(meta.get("generateName"), str):
             meta["name"] = f"{str(meta['generateName'])[:248]}{self._around.new_suffix()}"
-        if resource not in _KEPT_STATUS:
+        if resource == DEFINITIONS:
+            fill_definition(raw)
+        elif resource != "nodes" and has_status(info, version):
             raw.pop("status", None)
         if resource == "pods":
             raw["status"] = {"phase": "Pending", "qosClass": "BestEffort"}
@@ -165,9 +169,11 @@ class Registry:
             warnings: tuple[str, ...] = ()
             if target.subresource == "status":
                 new = _with_status(old, new)
+                if isinstance(info, DefinedKind):
+                    warnings = check_fields(info, target.version, new, options, old)
             else:
-                self._carry_over(ref.resource, old, new)
-                warnings = check_fields(info, target.version, new, options)
+                self._carry_over(target, old, new)
+                warnings = check_fields(info, target.version, new, options, old)
                 self._check_update(info, ref, old, new)
                 new, more = self._admit("UPDATE", info, new, old)
                 warnings += more
@@ -215,8 +221,11 @@ class Registry:
     def _time(self) -> str:
         return rfc3339(self._around.now().timestamp())
 
-    def _carry_over(self, resource: str, old: JsonObject, new: JsonObject) -> None:
-        if "status" in old:
+    def _carry_over(self, target: Target, old: JsonObject, new: JsonObject) -> None:
+        resource = target.ref.resource
+        if not has_status(target.info, target.version):
+            pass  # an ordinary field
+        elif "status" in old:
             new["status"] = old["status"]
         else:
             new.pop("status", None)
@@ -234,6 +243,8 @@ class Registry:
     def _check_update(self, info: KindInfo, ref: Ref, old: JsonObject, new: JsonObject) -> None:
         apply_defaults(ref.resource, new)
         causes = check_metadata(ref.resource, section(new, "metadata"))
+        if ref.resource == DEFINITIONS:
+            causes.extend(check_definition(new))
         if ref.resource in ("secrets", "configmaps"):
             causes.extend((*check_held(ref.resource, new), *check_frozen(ref.resource, old, new)))
         if ref.resource == "services":
@@ -281,6 +292,14 @@ class Registry:
         with self._store.transaction(dry_run=True) as txn:
             return txn.get(ref) is not None
 
+    def _hold(self, txn: Transaction, stored: Stored) -> Stored:
+        """A definition waits for its objects to go."""
+        held = terminating(load(stored.body), self._time())
+        section(held, "metadata")["resourceVersion"] = str(txn.next_revision)
+        kept = store(stored.ref, held)
+        txn.put(kept)
+        return kept
+
     # -- delete ----------------------------------------------------------------------------------------------------
 
     def delete(self, target: Target, options: DeleteOptions) -> Written:
@@ -296,6 +315,8 @@ class Registry:
             result = self._around.admission("DELETE", info, None, load(stored.body))
             if result.errors:
                 raise errors.forbidden(info, ref.name, "; ".join(e.message for e in result.errors))
+            if ref.resource == DEFINITIONS and not stored.deleting and not is_built_in(load(stored.body)):
+                stored = self._hold(txn, stored)
             deletion = Deletion(txn, self._around.now())
             last = deletion.delete(stored, policy=options.policy, grace=options.grace_period_seconds)
             deletion.drain()
@@ -303,11 +324,19 @@ class Registry:
             return Written(last, _kept(txn, options), gone=gone, warnings=result.warnings)
 
 
+def has_status(info: KindInfo, version: str) -> bool:
+    """Whether `status` has a door of its own, so that the main one leaves it alone."""
+    form = form_of(info, version)
+    return form is None or form.status
+
+
 def _kept(txn: Transaction, options: WriteOptions | DeleteOptions) -> Sequence[Change]:
     return () if options.dry_run else tuple(txn.changes)
 
 
 def _check_content(resource: str, obj: JsonObject) -> list[Cause]:
+    if resource == DEFINITIONS:
+        return check_definition(obj)
     if resource == "services":
         return list(check_service(obj))
     if resource in ("secrets", "configmaps"):

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from lateen.api.kinds import KINDS, KindInfo
+from lateen.kube.defined import form_of
 from lateen.kube.records import JsonObject, dicts, is_custom, resource_id, section
 from lateen.kube.strategic import merge_key
 
@@ -31,8 +32,11 @@ def schemas_of(infos: Mapping[str, tuple[KindInfo, str]]) -> JsonObject:
     found: JsonObject = {}
     for name, (info, version) in infos.items():
         tops, parts = _schemas()
-        schema = dict(tops[info.id])
+        form = form_of(info, version)
+        schema = dict(tops[info.id] if form is None else form.schema)
         gvk = {"group": info.group, "version": version, "kind": info.kind}
+        if form is not None:
+            schema["properties"] = section(schema, "properties") | {"metadata": {"allOf": [{"$ref": f"{_REF}ObjectMeta"}]}}
         properties = dict(section(schema, "properties")) | {"apiVersion": {"type": "string"}, "kind": {"type": "string"}}
         built_in = not is_custom(info)
         found[name] = schema | {"properties": properties, "x-kubernetes-group-version-kind": [gvk]}

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from lateen.kube.errors import bad_request
-from lateen.kube.records import Stored, selectable
+from lateen.kube.records import Stored, field_text, load, selectable
 from lateen.util.selectors import Requirement, satisfies
 
 __all__ = ["EVERYTHING", "FieldTerm", "Selection", "parse_fields", "parse_labels", "select"]
@@ -51,14 +51,18 @@ def _field(stored: Stored, name: str) -> str:
         case "metadata.namespace":
             return stored.ref.namespace
         case _:
-            return stored.fields.get(name, "")
+            known = stored.fields.get(name)
+            return field_text(load(stored.body), name) if known is None else known
 
 
-def select(resource: str, labels: str, fields: str) -> Selection:
-    """The selection that a request's two parameters mean for a resource; ApiError 400 where they make no sense."""
+def select(resource: str, labels: str, fields: str, own: tuple[str, ...] = ()) -> Selection:
+    """The selection that a request's two parameters mean for a resource; ApiError 400 where they make no sense.
+
+    `own` are fields that the kind's definition lets be selected.
+    """
     if not labels and not fields:
         return EVERYTHING
-    return Selection(tuple(parse_labels(labels)), tuple(parse_fields(resource, fields)))
+    return Selection(tuple(parse_labels(labels)), tuple(parse_fields(resource, fields, own)))
 
 
 def parse_labels(text: str) -> Iterator[Requirement]:
@@ -86,9 +90,9 @@ def _requirement(text: str, at: int) -> tuple[Requirement, int]:
     raise bad_request(f"unable to parse requirement: found '{text[at : at + 20]}', expected: !, identifier, or 'end of string'")
 
 
-def parse_fields(resource: str, text: str) -> Iterator[FieldTerm]:
+def parse_fields(resource: str, text: str, own: tuple[str, ...] = ()) -> Iterator[FieldTerm]:
     """`metadata.name=x,status.phase!=Running`; backslash escapes a comma, an equals sign or itself."""
-    known = selectable(resource)
+    known = (*selectable(resource), *own)
     for term in re.split(r"(?<!\\),", text):
         if not term:
             continue

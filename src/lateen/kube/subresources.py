@@ -6,6 +6,7 @@ One table, since discovery, OpenAPI and the HTTP door must agree.
 from typing import NamedTuple
 
 from lateen.api.kinds import KindInfo
+from lateen.kube.defined import form_of
 from lateen.kube.records import resource_id
 
 __all__ = ["Subresource", "subresource", "subresources"]
@@ -41,8 +42,14 @@ class Subresource(NamedTuple):
     version: str = ""
 
 
-def subresources(info: KindInfo) -> tuple[Subresource, ...]:
-    """The subresources of a kind, by name."""
+_SCALE = Subresource("scale", "Scale", _READ_WRITE, "autoscaling", "v1")
+
+
+def subresources(info: KindInfo, version: str = "") -> tuple[Subresource, ...]:
+    """The subresources of a kind in one of its versions (the preferred where none is named), by name."""
+    if (form := form_of(info, version)) is not None:
+        status = (Subresource("status", info.kind, _READ_WRITE),) if form.status else ()
+        return (*status, _SCALE) if form.scale else status
     resource = resource_id(info)
     found: list[Subresource] = []
     if resource == "pods":
@@ -53,12 +60,12 @@ def subresources(info: KindInfo) -> tuple[Subresource, ...]:
     if resource == "serviceaccounts":
         found.append(Subresource("token", "TokenRequest", ("create",), "authentication.k8s.io", "v1"))
     if resource in _SCALABLE:
-        found.append(Subresource("scale", "Scale", _READ_WRITE, "autoscaling", "v1"))
+        found.append(_SCALE)
     if resource not in _WITHOUT_STATUS:
         found.append(Subresource("status", info.kind, _READ_WRITE))
     return tuple(found)
 
 
-def subresource(info: KindInfo, name: str) -> Subresource | None:
+def subresource(info: KindInfo, name: str, version: str = "") -> Subresource | None:
     """One of them by name."""
-    return next((one for one in subresources(info) if one.name == name), None)
+    return next((one for one in subresources(info, version) if one.name == name), None)

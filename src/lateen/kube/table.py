@@ -8,22 +8,24 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
-from lateen.api.kinds import KindInfo
+from lateen.api.kinds import Column, KindInfo
 from lateen.kube.ages import age
 from lateen.kube.columns import COLUMNS, ColumnDefinition, created
+from lateen.kube.defined import form_of
 from lateen.kube.records import JsonObject, Stored, load, render, resource_id, section
 
 __all__ = ["column_definitions", "json_path", "metadata_only", "row"]
 
+_CELLS: dict[str, type | tuple[type, ...]] = {"integer": int, "number": (int, float), "boolean": bool}
 _STEP = re.compile(
     r"""\.(?P<name>[\w-]+)|\['(?P<quoted>[^']*)'\]|\[(?P<index>\d+|\*)\]|\[\?\(@\.(?P<field>[\w.]+)\s*==\s*["'](?P<is>[^"']*)["']\)\]"""
 )
 
 
-def column_definitions(info: KindInfo) -> list[JsonObject]:
+def column_definitions(info: KindInfo, version: str = "") -> list[JsonObject]:
     """The head of the table."""
     printer = COLUMNS.get(resource_id(info))
-    columns = printer.columns if printer else _custom_columns(info)
+    columns = printer.columns if printer else _custom_columns(_columns_of(info, version))
     return [
         {
             "name": column.name,
@@ -36,8 +38,13 @@ def column_definitions(info: KindInfo) -> list[JsonObject]:
     ]
 
 
-def _custom_columns(info: KindInfo) -> Sequence[ColumnDefinition]:
-    named = [ColumnDefinition(column.name, column.priority, column.type) for column in info.columns]
+def _columns_of(info: KindInfo, version: str) -> Sequence[Column]:
+    form = form_of(info, version)
+    return info.columns if form is None else form.columns
+
+
+def _custom_columns(columns: Sequence[Column]) -> Sequence[ColumnDefinition]:
+    named = [ColumnDefinition(column.name, column.priority, column.type) for column in columns]
     return [ColumnDefinition("Name"), *(named or [ColumnDefinition("Age", 0, "date")])]
 
 
@@ -45,7 +52,7 @@ def row(info: KindInfo, version: str, stored: Stored, now: datetime, include: st
     """One object; `include` says what goes beside its cells: None, Metadata or Object."""
     obj = load(stored.body)
     printer = COLUMNS.get(resource_id(info))
-    cells = printer.cells(obj, now) if printer else _custom_cells(info, obj, now)
+    cells = printer.cells(obj, now) if printer else _custom_cells(_columns_of(info, version), obj, now)
     entry: JsonObject = {"cells": cells}
     if include == "Object":
         entry["object"] = load(render(stored, info.kind, info.api_version_of(version)))
@@ -59,11 +66,11 @@ def metadata_only(obj: JsonObject) -> JsonObject:
     return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": section(obj, "metadata")}
 
 
-def _custom_cells(info: KindInfo, obj: JsonObject, now: datetime) -> list[object]:
+def _custom_cells(columns: Sequence[Column], obj: JsonObject, now: datetime) -> list[object]:
     name = section(obj, "metadata").get("name", "")
-    if not info.columns:
+    if not columns:
         return [name, created(obj, now)]
-    return [name, *(_custom_cell(json_path(obj, column.jsonpath), column.type, now) for column in info.columns)]
+    return [name, *(_custom_cell(json_path(obj, column.jsonpath), column.type, now) for column in columns)]
 
 
 def _custom_cell(value: object, kind: str, now: datetime) -> object:
@@ -71,8 +78,8 @@ def _custom_cell(value: object, kind: str, now: datetime) -> object:
         return None
     if kind == "date":
         return age(value, now)
-    if kind == "integer":
-        return value if isinstance(value, int) else None
+    if kind in _CELLS:
+        return value if isinstance(value, _CELLS[kind]) and (kind == "boolean" or not isinstance(value, bool)) else None
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 

@@ -1,16 +1,20 @@
 """Fields of an incoming object against our types: unknown ones, and values of the wrong type.
 
 Why: kubectl leaves field validation to the server (`fieldValidation`): Strict refuses unknown fields, Warn drops them with a warning.
-Rules between fields are admission's. Must not know any kind.
+Rules between fields are admission's, but for users' kinds, whose definitions state them. Must not know any kind.
 """
 
+import copy
 import re
 
 from lateen.api.decode import decode_object
 from lateen.api.kinds import KindInfo
+from lateen.kube.celrules import check_rules
+from lateen.kube.defined import VersionForm, form_of
 from lateen.kube.errors import ApiError, Cause, bad_request, error, invalid
 from lateen.kube.options import WriteOptions
 from lateen.kube.records import JsonObject, is_custom, section
+from lateen.kube.structural import check, fill, prune
 from lateen.util.problem import Problem
 
 __all__ = ["check_declared", "check_fields"]
@@ -24,8 +28,10 @@ _UNCHECKED = Cause(
 _STEP = re.compile(r'\.?([A-Za-z0-9_]+)|\[(\d+)\]|\["([^"]*)"\]')
 
 
-def check_fields(info: KindInfo, version: str, obj: JsonObject, options: WriteOptions) -> tuple[str, ...]:
+def check_fields(info: KindInfo, version: str, obj: JsonObject, options: WriteOptions, old: JsonObject | None = None) -> tuple[str, ...]:
     """Warnings; unknown fields are taken out of `obj`. ApiError where they are not allowed, or a type is wrong."""
+    if (form := form_of(info, version)) is not None:
+        return _check_defined(info, version, form, obj, options, old)
     _, problems = decode_object({"apiVersion": info.api_version_of(version), "kind": info.kind} | _without_status(obj))
     unknown = [problem for problem in problems if problem.code == "unknown-field"]
     wrong = [problem for problem in problems if problem.code != "unknown-field" and not problem.path.startswith("metadata")]
@@ -39,10 +45,31 @@ def check_fields(info: KindInfo, version: str, obj: JsonObject, options: WriteOp
     return tuple(found) if options.validation == "Warn" else ()
 
 
+def _check_defined(
+    info: KindInfo, version: str, form: VersionForm, obj: JsonObject, options: WriteOptions, old: JsonObject | None
+) -> tuple[str, ...]:
+    """The same by a user's schema, which fills in defaults as well; rules between fields are asked where the schema holds."""
+    found = [f'unknown field "{path}"' for path in prune(form.schema, obj)]
+    found += [f'duplicate field "{name}"' for name in options.duplicates]
+    if options.validation == "Strict" and found:
+        raise _unhandled(info, version, f"strict decoding error: {', '.join(found)}")
+    fill(form.schema, obj)
+    name = str(section(obj, "metadata").get("name", ""))
+    if causes := list(check(form.schema, obj)):
+        raise invalid(info, name, [*causes, _UNCHECKED])
+    findings = check_rules(form.schema, obj, old)
+    if findings.causes:
+        raise invalid(info, name, findings.causes)
+    return (*(found if options.validation == "Warn" else ()), *findings.warnings)
+
+
 def check_declared(info: KindInfo, version: str, configuration: JsonObject) -> None:
     """ApiError 500, as Kubernetes has it, where an applied configuration names a field that is none."""
-    _, problems = decode_object({"apiVersion": info.api_version_of(version), "kind": info.kind} | _without_status(configuration))
-    unknown = next((problem.path for problem in problems if problem.code == "unknown-field"), "")
+    if (form := form_of(info, version)) is not None:
+        unknown = next(iter(prune(form.schema, copy.deepcopy(configuration))), "")
+    else:
+        _, problems = decode_object({"apiVersion": info.api_version_of(version), "kind": info.kind} | _without_status(configuration))
+        unknown = next((problem.path for problem in problems if problem.code == "unknown-field"), "")
     if unknown:
         name = section(configuration, "metadata").get("name", "")
         group = info.api_version_of(version) if info.group else f"/{version}"

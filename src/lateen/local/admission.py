@@ -15,6 +15,7 @@ from lateen.api.validate.run import validate
 from lateen.inject.pod import InjectionError, inject
 from lateen.inject.policy import wants_sidecar
 from lateen.kube.admission import AdmissionError, AdmissionResult, Operation
+from lateen.kube.defined import DefinedKind
 from lateen.kube.records import JsonObject, section
 from lateen.local.node import NODE_NAME
 
@@ -41,7 +42,7 @@ class LocalAdmission:
             known = self._acted_on()
             idle = () if known is None or info.kind in known else (f"{info.kind} is stored, but this version of Lateen does not act on it",)
             return _validated(new, idle)
-        if info.type is None and info.kind not in _FOR_OTHERS and operation == "CREATE":
+        if info.type is None and not isinstance(info, DefinedKind) and info.kind not in _FOR_OTHERS and operation == "CREATE":
             return AdmissionResult(warnings=(f"{info.kind} is stored, but nothing in this mesh acts on it",))
         if info.kind != "Pod" or operation != "CREATE" or new is None:
             return AdmissionResult()

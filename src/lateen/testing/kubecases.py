@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from lateen.api.kinds import info_of
+from lateen.api.kinds import KindInfo, info_of
+from lateen.kube.defined import BUILT_IN, Kinds
 from lateen.kube.errors import ApiError
 from lateen.kube.paths import Target, parse_path
 from lateen.kube.records import dicts, section
@@ -34,25 +35,26 @@ _SPECS: Mapping[str, JsonObject] = {
     "VirtualService": {"spec": {"hosts": ["h"], "http": [{"route": [{"destination": {"host": "h"}}]}]}},
     "EndpointSlice": {"addressType": "IPv4", "endpoints": []},
     "PeerAuthentication": {"spec": {}},
+    "Widget": {"spec": {"size": 3, "color": "red"}},
 }
 _HELD = "kt.example.com/hold"
 _BY_MACHINERY = ("foregroundDeletion", "orphan")
 _UNTOLD = ("managedFields", "uid", "resourceVersion", "creationTimestamp")
 
 
-async def make(client: KubeClient, kind: str, obj: JsonObject, namespace: str = "") -> None:
+async def make(client: KubeClient, kind: str | KindInfo, obj: JsonObject, namespace: str = "") -> None:
     """Create an object; one that is there stays."""
     try:
-        await client.create(info_of(kind), obj, namespace)
+        await client.create(info_of(kind) if isinstance(kind, str) else kind, obj, namespace)
     except ApiError as error:
         if error.reason != "AlreadyExists":
             raise
 
 
-async def arrange(client: KubeClient, method: str, uri: str, status: int, answer: object) -> None:
+async def arrange(client: KubeClient, method: str, uri: str, status: int, answer: object, kinds: Kinds = BUILT_IN) -> None:
     """Bring about what the request met."""
     split = urlsplit(uri)
-    target = _target(split.path)
+    target = _target(split.path, kinds)
     body = answer if isinstance(answer, dict) else {}
     if target is None:
         return
@@ -75,9 +77,9 @@ async def arrange(client: KubeClient, method: str, uri: str, status: int, answer
         await _fill(client, target, int(limit))
 
 
-def _target(path: str) -> Target | None:
+def _target(path: str, kinds: Kinds) -> Target | None:
     try:
-        return parse_path(path)
+        return parse_path(path, kinds)
     except ApiError:
         return None
 
@@ -105,8 +107,9 @@ async def _arrange_items(client: KubeClient, target: Target, body: JsonObject, w
 async def _fill(client: KubeClient, target: Target, limit: int) -> None:
     """Enough objects for more than one page, where a page is small."""
     namespace = target.namespace or "default"
+    suffix = ".example.com" if target.info.kind == "CustomResourceDefinition" else ""
     for number in range(2 * limit + 2 if limit <= 50 else 0):
-        await make(client, target.info.id, _seed(target, f"page-{number:04}", {}), namespace)
+        await make(client, target.info, _seed(target, f"page-{number:04}{suffix}", {}), namespace)
 
 
 def _seed(target: Target, name: str, body: JsonObject) -> JsonObject:
@@ -117,8 +120,17 @@ def _seed(target: Target, name: str, body: JsonObject) -> JsonObject:
         meta["finalizers"] = finalizers
     content = {key: value for key, value in body.items() if key not in ("kind", "apiVersion", "metadata", "status")}
     if body.get("kind") != info.kind or not content:
-        content = dict(_SPECS.get(info.kind, {}))
+        content = _definition(name) if info.kind == "CustomResourceDefinition" else dict(_SPECS.get(info.kind, {}))
+    if body.get("kind") == "Scale":
+        content["spec"] = section(content, "spec") | section(body, "spec")
     return {"apiVersion": info.api_version_of(target.version), "kind": info.kind, "metadata": meta} | content
+
+
+def _definition(name: str) -> JsonObject:
+    plural, _, group = name.partition(".")
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+    names = {"plural": plural, "kind": plural.capitalize()}
+    return {"spec": {"group": group, "names": names, "scope": "Namespaced", "versions": [version]}}
 
 
 def strings_of(value: object) -> list[str]:
@@ -137,7 +149,7 @@ async def _ensure(client: KubeClient, target: Target, name: str, body: JsonObjec
         seed["metadata"]["finalizers"] = [_HELD]
     if target.info.kind == "Pod" and told.get("deletionGracePeriodSeconds") == 30:
         seed["spec"] = seed["spec"] | {"nodeName": "n"}
-    await make(client, target.info.id, seed, target.namespace)
+    await make(client, target.info, seed, target.namespace)
     if target.info.kind == "Pod" and section(body, "status").get("phase") in ("Succeeded", "Failed"):
         await client.patch_status(target.info, name, section(body, "status"), target.namespace)
     if deleted or "being deleted" in str(body.get("message", "")):

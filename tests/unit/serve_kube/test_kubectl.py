@@ -302,3 +302,48 @@ def test_imperative_commands(tmp_path: Path, binary: str, fake_node: Any) -> Non
         assert await kubectl.ok("create", "token", "sa", "--audience=x", "--duration=10m") == "token of sa for x"
 
     run(tmp_path, binary, check, fake_node)
+
+
+BOAT = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: boats.sea.example}
+spec:
+  group: sea.example
+  scope: Namespaced
+  names: {plural: boats, kind: Boat, shortNames: [bt], categories: [all]}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    additionalPrinterColumns: [{name: Size, type: integer, jsonPath: .spec.size}]
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          spec:
+            type: object
+            properties: {size: {type: integer, minimum: 1, description: how long it is}}
+"""
+
+
+@pytest.mark.parametrize("binary", binaries())
+def test_a_kind_that_the_user_defines(tmp_path: Path, binary: str) -> None:
+    """Applied, waited for, used under its short name, explained, and gone with its definition."""
+
+    async def check(kubectl: Kubectl, api: RunningApi) -> None:
+        boat = "apiVersion: sea.example/v1\nkind: Boat\nmetadata: {name: a}\nspec: {size: 3}\n"
+        assert "created" in await kubectl.ok("apply", "-f", "-", stdin=BOAT)
+        await kubectl.ok("wait", "--for=condition=Established", "crd/boats.sea.example", "--timeout=20s")
+        assert "boat.sea.example/a created" in await kubectl.ok("apply", "-f", "-", stdin=boat)
+        assert "boat.sea.example/a unchanged" in await kubectl.ok("apply", "-f", "-", stdin=boat)
+        refused = await kubectl("apply", "-f", "-", stdin=boat.replace("3", "0"))
+        assert "spec.size in body should be greater than or equal to 1" in refused.err
+        assert 'unknown field "spec.sise"' in (await kubectl("apply", "-f", "-", stdin=boat.replace("size", "sise"))).err
+        rows = [re.split(r"\s{2,}", line) for line in (await kubectl.ok("get", "bt")).splitlines()]
+        assert rows == [["NAME", "SIZE"], ["a", "3"]]
+        assert "how long it is" in await kubectl.ok("explain", "boats.spec.size")
+        await kubectl.ok("delete", "crd", "boats.sea.example", "--timeout=20s")
+        assert "the server doesn't have a resource type" in (await kubectl("get", "boats.sea.example")).err
+
+    run(tmp_path, binary, check)

@@ -5,7 +5,7 @@ Must not touch objects.
 
 import hashlib
 from collections.abc import Mapping
-from functools import cache
+from functools import lru_cache
 from urllib.parse import unquote
 
 import msgspec
@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from lateen.kube import discovery, openapi
+from lateen.kube.defined import Kinds
 from lateen.kube.errors import error
 from lateen.kube.records import JsonObject
 from lateen.serve.http_kube import openapi_v2
@@ -36,7 +37,7 @@ _VERSION = {
 }
 
 
-async def answer(request: Request) -> Response | None:
+async def answer(request: Request, kinds: Kinds) -> Response | None:
     """The answer to a request about the server; None when the path is about objects."""
     path = request.url.path.rstrip("/")
     if path in _HEALTH or path.startswith(tuple(f"{probe}/" for probe in _HEALTH)):
@@ -44,16 +45,16 @@ async def answer(request: Request) -> Response | None:
     if path == "/version":
         return json_response(_VERSION)
     if path in ("", "/api", "/apis"):
-        return _root(request, path)
+        return _root(request, path, kinds)
     if path == "/openapi/v2":
-        return _swagger(request)
+        return _swagger(request, kinds)
     if path == "/openapi/v3" or path.startswith("/openapi/v3/"):
-        return _openapi(request, path)
+        return _openapi(request, path, kinds)
     parts = path.strip("/").split("/")
     if parts[0] == "apis" and len(parts) == 2:
-        return _found(discovery.legacy_group(parts[1]))
+        return _found(discovery.legacy_group(parts[1], kinds))
     if (parts[0] == "apis" and len(parts) == 3) or (parts[0] == "api" and len(parts) == 2):
-        return _found(discovery.legacy_resources(*(parts[1:] if parts[0] == "apis" else ("", parts[1]))))
+        return _found(discovery.legacy_resources(parts[1] if len(parts) == 3 else "", parts[-1], kinds))
     if request.method == "POST" and len(parts) == 4 and parts[1] in ("authorization.k8s.io", "authentication.k8s.io"):
         return await review(request, parts[3])
     return None
@@ -63,24 +64,24 @@ def _found(body: JsonObject | None) -> Response:
     return json_response(body) if body is not None else PlainTextResponse("404 page not found\n", 404)
 
 
-def _root(request: Request, path: str) -> Response:
+def _root(request: Request, path: str, kinds: Kinds) -> Response:
     if not path:
-        names = [f"/apis/{g}/{v}" if g else f"/api/{v}" for g, versions in discovery.group_versions().items() for v in versions]
+        names = [f"/apis/{g}/{v}" if g else f"/api/{v}" for g, versions in discovery.group_versions(kinds).items() for v in versions]
         return json_response(
             {"paths": ["/api", *names, "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]}
         )
     for wanted in request.headers.get("accept", "*/*").replace(" ", "").split(","):
         if "as=APIGroupDiscoveryList" in wanted and "v=v2;" in f"{wanted};":
-            return _tagged(request, *_aggregated(path == "/api"), {"Content-Type": _AGGREGATED, "Vary": "Accept"})
+            return _tagged(request, *_aggregated(kinds, path == "/api"), {"Content-Type": _AGGREGATED, "Vary": "Accept"})
         if wanted.partition(";")[0] in ("application/json", "application/*", "*/*") and "as=" not in wanted:
             server = request.headers.get("host", "")
-            return json_response(discovery.legacy_versions(server) if path == "/api" else discovery.legacy_groups())
+            return json_response(discovery.legacy_versions(server) if path == "/api" else discovery.legacy_groups(kinds))
     raise error(406, "NotAcceptable", "only the following media types are accepted: application/json")
 
 
-@cache
-def _aggregated(core: bool) -> tuple[bytes, str]:  # noqa: FBT001
-    body = msgspec.json.encode(discovery.aggregated(core=core))
+@lru_cache(maxsize=8)
+def _aggregated(kinds: Kinds, core: bool) -> tuple[bytes, str]:  # noqa: FBT001
+    body = msgspec.json.encode(discovery.aggregated(kinds, core=core))
     return body, hashlib.sha256(body).hexdigest().upper()
 
 
@@ -91,32 +92,32 @@ def _tagged(request: Request, body: bytes, tag: str, headers: Mapping[str, str])
     return Response(body, headers=common)
 
 
-@cache
-def _document(name: str) -> tuple[bytes, str] | None:
-    content = openapi.document(name)
+@lru_cache(maxsize=64)
+def _document(kinds: Kinds, name: str) -> tuple[bytes, str] | None:
+    content = openapi.document(name, kinds)
     if content is None:
         return None
     body = msgspec.json.encode(content)
     return body, hashlib.sha512(body).hexdigest().upper()
 
 
-def _swagger(request: Request) -> Response:
+def _swagger(request: Request, kinds: Kinds) -> Response:
     if "protobuf" in request.headers.get("accept", ""):
-        body, media = openapi_v2.swagger_protobuf(), openapi_v2.MEDIA_TYPE
+        body, media = openapi_v2.swagger_protobuf(kinds), openapi_v2.MEDIA_TYPE
     else:
-        body, media = msgspec.json.encode(openapi.swagger()), "application/json"
+        body, media = msgspec.json.encode(openapi.swagger(kinds)), "application/json"
     return _tagged(request, body, hashlib.sha512(body).hexdigest().upper(), {"Content-Type": media, "Vary": "Accept"})
 
 
-def _openapi(request: Request, path: str) -> Response:
+def _openapi(request: Request, path: str, kinds: Kinds) -> Response:
     name = unquote(path.removeprefix("/openapi/v3").strip("/"))
     if not name:
         index = {}
-        for each in openapi.document_names():
-            found = _document(each)
+        for each in openapi.document_names(kinds):
+            found = _document(kinds, each)
             index[each] = {"serverRelativeURL": f"/openapi/v3/{each}?hash={found[1] if found else ''}"}
         return json_response({"paths": index})
-    found = _document(name)
+    found = _document(kinds, name)
     if found is None:
         return PlainTextResponse("404 page not found\n", 404)
     body, tag = found

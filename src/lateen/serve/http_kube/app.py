@@ -7,12 +7,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from lateen.kube.defined import form_of
 from lateen.kube.errors import ApiError, bad_request, error
-from lateen.kube.paths import parse_path
+from lateen.kube.paths import Target, parse_path
 from lateen.runtime import log
 from lateen.serve.http_kube.about import answer
 from lateen.serve.http_kube.actions import Actions
-from lateen.serve.http_kube.answers import failure
+from lateen.serve.http_kube.answers import failure, with_warnings
 from lateen.serve.http_kube.live import LiveStore
 from lateen.serve.http_kube.node import NodeBackend
 from lateen.serve.http_kube.pods import Pods
@@ -46,13 +47,17 @@ class _App:
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:
-        if (response := await answer(request)) is not None:
+        if (response := await answer(request, self._live.kinds)) is not None:
             return response
-        if (watched := legacy_watch(request.url.path)) is not None:
+        if (watched := legacy_watch(request.url.path, self._live.kinds)) is not None:
             return serve_watch(self._live, request, watched)
-        target = parse_path(request.url.path)
+        target = parse_path(request.url.path, self._live.kinds)
         if target is None:
             return PlainTextResponse("404 page not found\n", 404)
+        form = form_of(target.info, target.version)
+        return with_warnings(await self._about(request, target), (form.warning,) if form and form.warning else ())
+
+    async def _about(self, request: Request, target: Target) -> Response:
         if is_watch(request, target):
             return serve_watch(self._live, request, target)
         if self._actions.handles(target):

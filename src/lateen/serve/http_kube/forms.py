@@ -80,6 +80,6 @@ def table_of(form: Form, target: Target, page: Page, live: LiveStore, *, head: b
         "kind": "Table",
         "apiVersion": _META_VERSION,
         "metadata": list_metadata(page),
-        "columnDefinitions": column_definitions(target.info) if head else None,
+        "columnDefinitions": column_definitions(target.info, target.version) if head else None,
         "rows": [row(target.info, target.version, stored, now, form.include) for stored in page.items],
     }

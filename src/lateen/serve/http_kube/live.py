@@ -19,13 +19,15 @@ from typing import NamedTuple
 from lateen.api.kinds import info_of
 from lateen.kube.admission import Admission, admit_all
 from lateen.kube.crds import CUSTOM, served
+from lateen.kube.defined import DEFINITIONS, kinds_with
 from lateen.kube.errors import ApiError, unavailable
 from lateen.kube.paths import Target
-from lateen.kube.records import Change, JsonObject, Persistence, Ref, resource_id, section
+from lateen.kube.records import Change, JsonObject, Persistence, Ref, load, resource_id, section
 from lateen.kube.registry import PROTECTED_NAMESPACES, Registry, Surroundings, Written
 from lateen.kube.store import Store
 from lateen.runtime import log, tasks
 from lateen.runtime.clock import Clock, SystemClock
+from lateen.serve.http_kube.establishing import establish
 from lateen.util.times import rfc3339
 
 __all__ = ["SERVICE_NETWORK", "LiveStore"]
@@ -54,11 +56,13 @@ class LiveStore:
         self._clock = clock or SystemClock()
         self.store = Store(persistence.load())
         self.registry = Registry(self.store, Surroundings(self.now, _new_uid, _new_suffix, admission, services))
+        self.kinds = kinds_with(load(one.body) for one in self.store.list(DEFINITIONS))
         self.closed = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kube-store")
         self._queue: list[_Pending] = []
         self._floors: Mapping[str, int] = {}
         self._flushing: asyncio.Task[None] | None = None
+        self._establishing: asyncio.Task[None] | None = None
         self._watchers: dict[str, set[asyncio.Event]] = {}
 
     def now(self) -> datetime:
@@ -69,6 +73,7 @@ class LiveStore:
         """Make the namespaces that every mesh has, and the definitions of the custom kinds that are served."""
         await self._ensure("Namespace", [{"metadata": {"name": name}} for name in PROTECTED_NAMESPACES])
         await self._ensure("CustomResourceDefinition", [served(info, rfc3339(self._clock.now())) for info in CUSTOM])
+        self._establishing = tasks.spawn(establish(self), name="establish definitions")
 
     async def _ensure(self, kind: str, objects: Sequence[JsonObject]) -> None:
         info = info_of(kind)
@@ -106,7 +111,10 @@ class LiveStore:
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self._thread, self._persistence.write, changes, revision, self._floors)
             self._floors = self.store.commit(changes, revision)
-            self._wake({change.stored.ref.resource for change in changes})
+            resources = {change.stored.ref.resource for change in changes}
+            if DEFINITIONS in resources:
+                self.kinds = kinds_with(load(one.body) for one in self.store.list(DEFINITIONS))
+            self._wake(resources)
         for pending in batch:
             if not pending.done.done():
                 pending.done.set_result(None)

@@ -4,8 +4,9 @@ Why: kubectl before 1.29 reads only this one; later ones ask for it and go on wi
 which only the operations that patch are filled in. Must not know what stands in a kind.
 """
 
-from functools import cache
+from functools import lru_cache
 
+from lateen.kube.defined import BUILT_IN, Kinds
 from lateen.kube.openapi import PatchOperation, patch_operations
 from lateen.util.wire import join, length_delimited, text
 
@@ -14,11 +15,11 @@ __all__ = ["MEDIA_TYPE", "swagger_protobuf"]
 MEDIA_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
 
-@cache
-def swagger_protobuf() -> bytes:
+@lru_cache(maxsize=4)
+def swagger_protobuf(kinds: Kinds = BUILT_IN) -> bytes:
     """The document."""
     info = text(1, "Lateen") + text(2, "1")
-    paths = join(2, [text(1, one.path) + length_delimited(2, length_delimited(8, _operation(one))) for one in patch_operations()])
+    paths = join(2, [text(1, one.path) + length_delimited(2, length_delimited(8, _operation(one))) for one in patch_operations(kinds)])
     return text(1, "2.0") + length_delimited(2, info) + length_delimited(8, paths) + length_delimited(9, b"")
 
 

@@ -11,13 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lateen.kube import errors
+from lateen.kube.defined import DefinedKind
 from lateen.kube.listing import ListOptions, check_revision, list_page
 from lateen.kube.options import DeleteOptions, WriteOptions, check_delete, delete_options, refused_option, whole_number, write_options
 from lateen.kube.patch import json_patch, merge_patch
 from lateen.kube.paths import Target
 from lateen.kube.records import JsonObject, Stored, is_custom, load, resource_id, section
 from lateen.kube.registry import Written
-from lateen.kube.scale import scale_of, with_scale
+from lateen.kube.scale import scale_of, scale_paths, with_scale
 from lateen.kube.selectors import select
 from lateen.kube.strategic import strategic_patch
 from lateen.kube.subresources import subresource
@@ -52,7 +53,7 @@ class Resources:
 
     async def handle(self, request: Request, target: Target) -> Response:
         """Answer a request for a stored resource that is not a watch."""
-        if target.subresource and subresource(target.info, target.subresource) is None:
+        if target.subresource and subresource(target.info, target.subresource, target.version) is None:
             raise errors.missing_kind() if self._live.store.get(target.ref) else errors.not_found(target.info, target.name)
         on_object: Mapping[str, Callable[[Request, Target], Awaitable[Response]]] = {
             "GET": self._get,
@@ -75,7 +76,7 @@ class Resources:
         if stored is None:
             raise errors.not_found(target.info, target.name)
         if target.subresource == "scale":
-            return json_response(_scale_body(stored))
+            return json_response(_scale_body(target, stored))
         return json_response(render_object(Form.of(request), target, stored, self._live))
 
     async def _list(self, request: Request, target: Target) -> Response:
@@ -88,6 +89,8 @@ class Resources:
         options, raw = await self._read(request, target, "CreateOptions")
         if target.info.namespaced and not target.namespace:
             raise errors.bad_request("an empty namespace may not be set during creation")
+        if isinstance(target.info, DefinedKind) and target.info.terminating:
+            raise errors.method_not_allowed()
         return self._answer(target, await self._live.write(partial(self._live.registry.create, target, raw, options)))
 
     async def _replace(self, request: Request, target: Target) -> Response:
@@ -134,7 +137,7 @@ class Resources:
     async def _modify(self, target: Target, change: _Change, options: WriteOptions) -> Response:
         written = await self._live.write(partial(self._live.registry.modify, target, change, options))
         if target.subresource == "scale":
-            return with_warnings(json_response(_scale_body(written.stored)), written.warnings)
+            return with_warnings(json_response(_scale_body(target, written.stored)), written.warnings)
         return self._answer(target, written)
 
     async def _delete(self, request: Request, target: Target) -> Response:
@@ -189,7 +192,7 @@ def _list_options(request: Request, target: Target) -> ListOptions:
     query = request.query_params
     return ListOptions(
         namespace=target.namespace,
-        selection=select(resource_id(target.info), query.get("labelSelector", ""), query.get("fieldSelector", "")),
+        selection=select(resource_id(target.info), query.get("labelSelector", ""), query.get("fieldSelector", ""), target.selectable),
         limit=max(0, whole_number(query["limit"], "limit")) if query.get("limit") else 0,
         token=query.get("continue", ""),
         revision=query.get("resourceVersion", ""),
@@ -215,7 +218,8 @@ def _patcher(target: Target, media: str, body: bytes) -> _Change:
 
 
 def _through_scale(target: Target, change: _Change) -> _Change:
-    return lambda obj: with_scale(target.info, obj, change(scale_of(obj)))
+    paths = scale_paths(target.info, target.version)
+    return lambda obj: with_scale(target.info, obj, change(scale_of(obj, paths)), paths)
 
 
 def _mapping(value: object) -> JsonObject:
@@ -224,8 +228,8 @@ def _mapping(value: object) -> JsonObject:
     return value
 
 
-def _scale_body(stored: Stored) -> JsonObject:
-    return scale_of(load(stored.body))
+def _scale_body(target: Target, stored: Stored) -> JsonObject:
+    return scale_of(load(stored.body), scale_paths(target.info, target.version))
 
 
 def _deleted(target: Target, written: Written) -> JsonObject:

@@ -11,6 +11,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from lateen.kube.defined import Kinds
 from lateen.kube.errors import ApiError, error
 from lateen.kube.listing import Page, check_revision
 from lateen.kube.options import flag, refused_option, whole_number
@@ -42,10 +43,10 @@ def is_watch(request: Request, target: Target) -> bool:
     return request.method == "GET" and not target.name and flag(request.query_params, "watch")
 
 
-def legacy_watch(path: str) -> Target | None:
+def legacy_watch(path: str, kinds: Kinds) -> Target | None:
     """What an old-fashioned path watches: `/api/v1/watch/namespaces/N/pods`."""
     found = _LEGACY.fullmatch(path)
-    return parse_path(f"{found[1]}/{found[2]}") if found else None
+    return parse_path(f"{found[1]}/{found[2]}", kinds) if found else None
 
 
 def serve_watch(live: LiveStore, request: Request, target: Target) -> Response:
@@ -54,7 +55,7 @@ def serve_watch(live: LiveStore, request: Request, target: Target) -> Response:
     resource = resource_id(target.info)
     named = f"metadata.name={target.name}" if target.name else ""
     fields = ",".join(part for part in (query.get("fieldSelector", ""), named) if part)
-    selection = select(resource, query.get("labelSelector", ""), fields)
+    selection = select(resource, query.get("labelSelector", ""), fields, target.selectable)
     options = _options(query, Form.of(request))
     watch = Watch(live.store, resource, target.namespace, selection)
     return StreamingResponse(_stream(live, watch, _Lines(live, target, options.form), options), media_type="application/json")
@@ -106,7 +107,7 @@ class _Lines:
         body["metadata"] = metadata
         if self._form.shape is Shape.TABLE:
             table = self._table(Page((), revision))
-            cells = [None] * len(column_definitions(self._target.info))
+            cells = [None] * len(column_definitions(self._target.info, self._target.version))
             body = table | {"rows": [{"cells": cells, "object": metadata_only(body)}]}
         return b'{"type":"BOOKMARK","object":%s}\n' % _encoder.encode(body)
 
