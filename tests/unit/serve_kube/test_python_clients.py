@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -122,9 +123,9 @@ def test_kr8s(tmp_path: Path) -> None:
             rule = await rules(RULE, api=client)
             await rule.create()
             await rule.patch([{"op": "replace", "path": "/spec/hosts", "value": ["other"]}], type="json")
-            async for kind, one in client.watch("virtualservices.networking.istio.io", namespace="default"):
-                assert (kind, one.raw["spec"]["hosts"]) == ("ADDED", ["other"])
-                break
+            async with aclosing(client.watch("virtualservices.networking.istio.io", namespace="default")) as events:
+                kind, one = await anext(events)
+            assert (kind, one.raw["spec"]["hosts"]) == ("ADDED", ["other"])
             async with client.call_api(
                 "PATCH", version="v1", url="configmaps/c", namespace="default", params={"fieldManager": "k", "force": "true"},
                 headers={"Content-Type": "application/apply-patch+yaml"}, json=CONFIG | {"data": {"a": "9"}},
