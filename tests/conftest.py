@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# What gRPC does before a fork goes wrong beside its own threads, and ends the child: tests that start a program as another user fork.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # The same examples each time in continuous integration; fresh ones at a desk. Speed is measured by tests/bench only.
