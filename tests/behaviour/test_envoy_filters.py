@@ -1,6 +1,5 @@
 """EnvoyFilters on real Envoys: what they add acts, and one that Envoy refuses holds nothing up."""
 
-import json
 import threading
 from collections import Counter
 
@@ -12,7 +11,6 @@ from lateen.testing.waiting import wait_until
 pytestmark = [pytest.mark.envoy, pytest.mark.netns, pytest.mark.slow]
 
 HCM = "envoy.filters.network.http_connection_manager"
-ROUTER = f"listener: {{filterChain: {{filter: {{name: {HCM}, subFilter: {{name: envoy.filters.http.router}}}}}}}}"
 HEAD = """
 apiVersion: networking.istio.io/v1alpha3
 kind: EnvoyFilter
@@ -21,29 +19,27 @@ spec:
   workloadSelector: {labels: {app: %s}}
   configPatches:
 """
-SERVER = (
-    HEAD % ("httpbin", "httpbin")
-    + f"""
+BEFORE_ROUTER = f"""
     - applyTo: HTTP_FILTER
-      match: {{context: SIDECAR_INBOUND, {ROUTER}}}
+      match:
+        context: SIDECAR_INBOUND
+        listener: {{filterChain: {{filter: {{name: {HCM}, subFilter: {{name: envoy.filters.http.router}}}}}}}}
       patch:
         operation: INSERT_BEFORE
         value:
-          name: envoy.filters.http.lua
+"""
+LUA = """          name: envoy.filters.http.lua
           typed_config:
             "@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua
             default_source_code:
               inline_string: |
+"""
+SERVER = f"""{HEAD % ("httpbin", "httpbin")}{BEFORE_ROUTER}{LUA}
                 function envoy_on_request(handle)
                   if handle:headers():get("x-pot") then handle:respond({{[":status"] = "418"}}, "short and stout") end
                 end
                 function envoy_on_response(handle) handle:headers():add("x-lua", "yes") end
-    - applyTo: HTTP_FILTER
-      match: {{context: SIDECAR_INBOUND, {ROUTER}}}
-      patch:
-        operation: INSERT_BEFORE
-        value:
-          name: envoy.filters.http.local_ratelimit
+{BEFORE_ROUTER}          name: envoy.filters.http.local_ratelimit
           typed_config:
             "@type": type.googleapis.com/udpa.type.v1.TypedStruct
             type_url: type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit
@@ -56,7 +52,6 @@ SERVER = (
       match: {{context: SIDECAR_INBOUND, listener: {{listenerFilter: nobody}}}}
       patch: {{operation: REMOVE}}
 """
-)
 CLIENT = (
     HEAD % ("curl", "curl")
     + """
@@ -79,20 +74,7 @@ CLIENT = (
             server_header_transformation: OVERWRITE
 """
 )
-REFUSED = (
-    HEAD % ("refused", "httpbin")
-    + f"""
-    - applyTo: HTTP_FILTER
-      match: {{context: SIDECAR_INBOUND, {ROUTER}}}
-      patch:
-        operation: INSERT_BEFORE
-        value:
-          name: envoy.filters.http.lua
-          typed_config:
-            "@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua
-            default_source_code: {{inline_string: "this is no Lua"}}
-"""
-)
+REFUSED = f"{HEAD % ('refused', 'httpbin')}{BEFORE_ROUTER}{LUA}                this is no Lua\n"
 GOOD = """
 apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -107,16 +89,10 @@ def condition(mesh: Mesh, kind: str, name: str, wanted: str) -> tuple[str, str]:
     """Status and message of a condition, once it is there."""
 
     def found() -> bool:
-        return wanted in conditions(mesh, kind, name)
+        return wanted in mesh.conditions(kind, name)
 
     wait_until(found, seconds=10, what=f"{wanted} of {name}")
-    return conditions(mesh, kind, name)[wanted]
-
-
-def conditions(mesh: Mesh, kind: str, name: str) -> dict[str, tuple[str, str]]:
-    """The conditions of an object: status and message by type."""
-    found = json.loads(mesh.must("get", kind, name, "-o", "json")).get("status", {}).get("conditions", ())
-    return {each["type"]: (each["status"], each["message"]) for each in found}
+    return mesh.conditions(kind, name)[wanted]
 
 
 def test_changes_act_where_they_say(mesh: Mesh) -> None:
@@ -164,7 +140,7 @@ def test_one_that_envoy_refuses_holds_nothing_up(mesh: Mesh) -> None:
             status, message = condition(mesh, "envoyfilter", "refused", "Rejected")
             assert status == "True"
             assert "lua" in message.lower()
-            assert "Rejected" not in conditions(mesh, "virtualservice", "good-7")
+            assert "Rejected" not in mesh.conditions("virtualservice", "good-7")
             refused = [line for line in mesh.run("status").out.splitlines() if "Envoy refused" in line]
             assert [line.partition(":")[0] for line in refused] == ["Envoy refused EnvoyFilter default/refused"]
     finally:

@@ -139,10 +139,6 @@ def test_a_script_that_envoy_refuses_is_told_and_holds_nothing_up(mesh: Mesh) ->
     good = extension("script", lua={"inlineCode": 'function envoy_on_response(h) h:headers():add("x-script", "yes") end'}, selector=where)
     broken = extension("script", lua={"inlineCode": "this is no Lua"}, selector=where)
 
-    def conditions() -> dict[str, str]:
-        found = json.loads(mesh.must("get", "trafficextension", "script", "-o", "json")).get("status", {}).get("conditions", ())
-        return {each["type"]: each["message"] for each in found}
-
     def answered() -> tuple[int, str]:
         reply = mesh.calls_from(mesh.pod("curl"), [Ask("http://httpbin:8000/get")])[0]
         return reply.status, reply.headers.get("x-script", "")
@@ -150,7 +146,7 @@ def test_a_script_that_envoy_refuses_is_told_and_holds_nothing_up(mesh: Mesh) ->
     with mesh.in_force(good, url="http://httpbin:8000/get"):
         assert answered() == (200, "yes")
         mesh.apply(broken)
-        wait_until(lambda: "Rejected" in conditions(), seconds=10, what="the broken script is told")
-        assert "script" in conditions()["Rejected"]
+        wait_until(lambda: "Rejected" in mesh.conditions("trafficextension", "script"), seconds=10, what="the broken script is told")
+        assert "script" in mesh.conditions("trafficextension", "script")["Rejected"][1]
         assert answered() == (200, "yes")
     assert answered() == (200, "")

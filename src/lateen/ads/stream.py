@@ -13,7 +13,7 @@ import msgspec
 
 from lateen.ads.messages import CDS, ECDS, EDS, LDS, ORDER, RDS, Nack, Push, Request
 from lateen.ads.nack import Taken, blame
-from lateen.ads.subscription import Subscription
+from lateen.ads.subscription import Differences, Subscription
 from lateen.model.frame import Frame, Snapshot
 
 __all__ = ["Stream"]
@@ -25,20 +25,21 @@ _USERS = (LDS, RDS)
 class Stream:
     """State of one ADS stream. Every method that returns pushes expects them to be sent in order."""
 
-    def __init__(self, snapshot: Snapshot, *, sotw: bool, taken: Taken | None = None) -> None:
+    def __init__(self, snapshot: Snapshot, *, sotw: bool, taken: Taken | None = None, differences: Differences | None = None) -> None:
         self._snapshot = snapshot
         self._sotw = sotw
         self._subscriptions: dict[str, Subscription] = {}
         self._released = False
         self.nacks: dict[str, Nack] = {}
         self._taken = taken or Taken()
+        self._differences = differences or Differences()
         self._doubtful: dict[str, frozenset[str]] = {}  # type -> names in a push that was refused without saying which
 
     def on_request(self, request: Request) -> tuple[Push, ...]:
         """A request, an ACK or a NACK; a stale nonce changes no answer but its names count."""
         first = request.type_url not in self._subscriptions
         if first:
-            self._subscriptions[request.type_url] = Subscription(request.type_url, sotw=self._sotw)
+            self._subscriptions[request.type_url] = Subscription(request.type_url, sotw=self._sotw, differences=self._differences)
         subscription = self._subscriptions[request.type_url]
         if request.nonce and not first:
             answered = subscription.answer(request.nonce)

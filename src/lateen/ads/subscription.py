@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from lateen.ads.messages import CDS, LDS, Push, Request
 from lateen.model.frame import Frame
 
-__all__ = ["Subscription"]
+__all__ = ["Differences", "Subscription"]
 
 WILDCARD = "*"
 _REMEMBERED = 16  # pairs of sets whose differences are remembered
 _NOTHING: Mapping[str, Frame] = {}
 
 
-class _Differences:
+class Differences:
     """What is new between two sets; many streams go from the same one to the same one."""
 
     def __init__(self) -> None:
@@ -37,17 +37,15 @@ class _Differences:
         return known[2]
 
 
-differences = _Differences()
-
-
 class Subscription:
     """State of one type on one stream."""
 
-    __slots__ = ("_absent", "_all_of", "_known", "in_flight", "names", "nonce", "sent", "sotw", "type_url", "wildcard")
+    __slots__ = ("_absent", "_all_of", "_differences", "_known", "in_flight", "names", "nonce", "sent", "sotw", "type_url", "wildcard")
 
-    def __init__(self, type_url: str, *, sotw: bool) -> None:
+    def __init__(self, type_url: str, *, sotw: bool, differences: Differences) -> None:
         self.type_url = type_url
         self.sotw = sotw
+        self._differences = differences
         self.wildcard = False
         self.names: frozenset[str] = frozenset()
         self.sent: Mapping[str, Frame] = _NOTHING
@@ -130,7 +128,7 @@ class Subscription:
             return tuple(wanted.values())
         if self._known:
             return tuple(frame for name, frame in wanted.items() if self._differs(name, frame))
-        return differences(self.sent, wanted)
+        return self._differences(self.sent, wanted)
 
     def _differs(self, name: str, frame: Frame) -> bool:
         held = self.sent.get(name)

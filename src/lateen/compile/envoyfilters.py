@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from lateen.api.envoyfilter import ConfigPatch, EnvoyFilter, ListenerMatch, ObjectMatch, RouteConfigurationMatch
 from lateen.api.meta import Key
+from lateen.compile.subjects import GATEWAY_NAME
 from lateen.model.patchplan import FilterPlan, Patch, PatchMatch, PatchRef
 from lateen.model.scope import Proxy
 from lateen.util.problem import Problem, Problems
@@ -16,7 +17,6 @@ from lateen.util.selectors import canonical, matches
 __all__ = ["compile_envoy_filter", "patches_for"]
 
 _CONTEXTS = {"sidecar": ("ANY", "SIDECAR_INBOUND", "SIDECAR_OUTBOUND"), "router": ("ANY", "GATEWAY")}
-_GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 
 
 def compile_envoy_filter(one: EnvoyFilter) -> tuple[FilterPlan, Problems]:
@@ -124,7 +124,7 @@ def patches_for(proxy: Proxy, labels: Mapping[str, str], plans: Iterable[FilterP
 
 def _selected(plan: FilterPlan, labels: Mapping[str, str]) -> bool:
     if plan.gateways:
-        return labels.get(_GATEWAY_NAME, "") in plan.gateways
+        return labels.get(GATEWAY_NAME, "") in plan.gateways
     return matches(plan.selector, labels)
 
 

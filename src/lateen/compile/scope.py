@@ -12,6 +12,7 @@ from lateen.compile.envoyfilters import patches_for
 from lateen.compile.gateways import services_of_gateway
 from lateen.compile.locality import labels_seen, topology
 from lateen.compile.sidecars import choose_sidecar
+from lateen.compile.subjects import GATEWAY_NAME
 from lateen.graph import Collection, Graph, Read
 from lateen.model.endpoint import Locality
 from lateen.model.patchplan import PatchRef
@@ -24,7 +25,6 @@ from lateen.util.selectors import canonical, matches
 __all__ = ["Placed", "ScopeSet", "Scopes"]
 
 # A label of Services: the Service in front of a gateway does not decide on which ports the gateway listens.
-_GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 _TRANSLATED = ("experimental.istio.io/disable-gateway-port-translation", "true")
 
 
@@ -87,7 +87,7 @@ class Scopes:
                         client=client,
                         gateways=gateways,
                         selectors=_matching(policies, labels),
-                        name=labels.get(_GATEWAY_NAME, ""),
+                        name=labels.get(GATEWAY_NAME, ""),
                         instances=instances,
                     ),
                 ),

@@ -5,9 +5,10 @@ from msgspec import Struct
 from lateen.api.meta import PolicyTargetReference
 from lateen.model.scope import Selector
 
-__all__ = ["Subject", "is_meant"]
+__all__ = ["GATEWAY_NAME", "Subject", "is_meant"]
 
 _GATEWAYS = "gateway.networking.k8s.io"
+GATEWAY_NAME = f"{_GATEWAYS}/gateway-name"  # label of a gateway's pods and its Service
 
 
 class Subject(Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from lateen.kube.crdrules import RULES
 from lateen.kube.records import JsonObject, is_custom, resource_id, section
 from lateen.kube.subresources import subresource
 
-__all__ = ["CUSTOM", "definition", "served"]
+__all__ = ["CUSTOM", "definition"]
 
 CUSTOM = tuple(info for info in KINDS if is_custom(info))
 _ANYTHING: JsonObject = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
@@ -44,22 +44,6 @@ def definition(info: KindInfo, *, schemas: bool = True) -> JsonObject:
         "kind": "CustomResourceDefinition",
         "metadata": {"name": resource_id(info)},
         "spec": spec,
-    }
-
-
-def served(info: KindInfo, now: str) -> JsonObject:
-    """The definition as the API that serves the kind has it: established, without the schema, which OpenAPI gives."""
-    found = definition(info, schemas=False)
-    conditions = [
-        {"type": name, "status": "True", "lastTransitionTime": now, "reason": reason, "message": message}
-        for name, reason, message in (
-            ("NamesAccepted", "NoConflicts", "no conflicts found"),
-            ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-        )
-    ]
-    names = section(section(found, "spec"), "names")
-    return found | {
-        "status": {"conditions": conditions, "acceptedNames": names, "storedVersions": [info.storage_version or info.versions[0]]}
     }
 
 

@@ -6,12 +6,13 @@ Why: what an API server asks of a definition before it serves the kind; the word
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from lateen.api.kinds import KINDS
+from lateen.api.kinds import KINDS, KindInfo
+from lateen.kube.crds import definition
 from lateen.kube.defined import BUILT_IN
 from lateen.kube.errors import Cause
 from lateen.kube.records import JsonObject, dicts, section
 
-__all__ = ["CLEANUP", "check_definition", "fill_definition", "is_built_in", "next_status", "terminating"]
+__all__ = ["CLEANUP", "check_definition", "fill_definition", "is_built_in", "next_status", "served", "terminating"]
 
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 _SCHEMA = "spec.validation.openAPIV3Schema"
@@ -116,12 +117,29 @@ def next_status(definition: JsonObject, others: Iterable[JsonObject], now: str) 
         accepted = section(status, "acceptedNames")
     else:
         named = before.get("NamesAccepted", {}).get("status") == "True" and section(status, "acceptedNames") == names
-        wanted = [_condition("NamesAccepted", "True", "NoConflicts", "no conflicts found", now)]
-        established = ("True", "InitialNamesAccepted") if named else ("False", "Installing")
-        wanted.append(_condition("Established", *established, "the initial names have been accepted", now))
-        accepted = names
+        wanted, accepted = _accepted(now, established=named), names
     same = all(_says(before.get(str(one["type"]), {}), one) for one in wanted) and section(status, "acceptedNames") == accepted
     return None if same else status | {"conditions": [*wanted, *rest], "acceptedNames": accepted}
+
+
+def _accepted(now: str, *, established: bool) -> list[JsonObject]:
+    """The conditions of a definition whose names nobody else has."""
+    status, reason = ("True", "InitialNamesAccepted") if established else ("False", "Installing")
+    return [
+        _condition("NamesAccepted", "True", "NoConflicts", "no conflicts found", now),
+        _condition("Established", status, reason, "the initial names have been accepted", now),
+    ]
+
+
+def served(info: KindInfo, now: str) -> JsonObject:
+    """The definition of one of the server's own kinds as it is listed: established, without the schema, which OpenAPI gives."""
+    found = definition(info, schemas=False)
+    status: JsonObject = {
+        "conditions": _accepted(now, established=True),
+        "acceptedNames": section(section(found, "spec"), "names"),
+        "storedVersions": [info.storage_version or info.versions[0]],
+    }
+    return found | {"status": status}
 
 
 def _condition(kind: str, status: str, reason: str, message: str, now: str) -> JsonObject:

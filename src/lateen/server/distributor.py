@@ -9,6 +9,7 @@ from lateen.ads.fleet import Fleet
 from lateen.ads.messages import Nack, Push, Request
 from lateen.ads.nack import Taken
 from lateen.ads.stream import Stream
+from lateen.ads.subscription import Differences
 from lateen.compile.world import World
 from lateen.graph import Graph
 from lateen.model.frame import Snapshot
@@ -34,6 +35,7 @@ class Distributor:
         self._name_watchers: dict[str, set[OnNames]] = {}
         self.fleet = Fleet()
         self.taken = Taken()
+        self._differences = Differences()
 
     def commit(self) -> None:
         """Take all staged changes and push to the proxies whose configuration they change."""
@@ -68,7 +70,7 @@ class Distributor:
         """A proxy's new stream; what it proved and said of itself replaces what was known."""
         self._world.proxies.set(proxy.id, proxy)
         self.commit()
-        stream = Stream(self._snapshots.snapshot(proxy.id), sotw=sotw, taken=self.taken)
+        stream = Stream(self._snapshots.snapshot(proxy.id), sotw=sotw, taken=self.taken, differences=self._differences)
         connection = Connection(self, proxy, stream, send)
         self._connections.setdefault(proxy.id, set()).add(connection)
         self.fleet.join(proxy, stream)

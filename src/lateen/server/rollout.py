@@ -86,6 +86,8 @@ class Rollout:
         """What was staged is compiled and on its way."""
         self._pending.update(self._staged)
         self._staged.clear()
+        if not (self._pending or self._done):
+            return  # nobody is told: the folder alone is the source
         said = _by_object(self._problems())
         for key in said.keys() | self._said.keys():
             if said.get(key) != self._said.get(key) and key in self._done:

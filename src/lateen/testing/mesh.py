@@ -154,6 +154,11 @@ class Mesh:
         items: list[Object] = found["items"]
         return items
 
+    def conditions(self, kind: str, name: str) -> dict[str, tuple[str, str]]:
+        """The conditions of an object in `default`: status and message by type."""
+        found = json.loads(self.must("get", kind, name, "-o", "json")).get("status", {}).get("conditions", ())
+        return {each["type"]: (each["status"], each["message"]) for each in found}
+
     def pod(self, app: str, namespace: str = "default", **labels: str) -> str:
         """The name of the one running pod with that `app` label (and the other labels)."""
         wanted = {"app": app, **labels}

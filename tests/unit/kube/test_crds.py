@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from lateen.api.decode import decode_documents
 from lateen.api.kinds import by_kind
 from lateen.cli.crds import crds
-from lateen.kube.crds import CUSTOM, definition, served
+from lateen.kube.crds import CUSTOM, definition
+from lateen.kube.definitions import served
 
 ISTIO = [info for info in CUSTOM if info.is_istio]
 

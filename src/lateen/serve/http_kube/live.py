@@ -18,8 +18,9 @@ from typing import NamedTuple
 
 from lateen.api.kinds import info_of
 from lateen.kube.admission import Admission, admit_all
-from lateen.kube.crds import CUSTOM, served
+from lateen.kube.crds import CUSTOM
 from lateen.kube.defined import DEFINITIONS, kinds_with
+from lateen.kube.definitions import served
 from lateen.kube.errors import ApiError, unavailable
 from lateen.kube.paths import Target
 from lateen.kube.records import Change, JsonObject, Persistence, Ref, load, resource_id, section

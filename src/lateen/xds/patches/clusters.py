@@ -10,13 +10,11 @@ from lateen.xds.patches.select import Patches
 
 __all__ = ["cluster_matches", "patch_cluster"]
 
-_MERGES = ("MERGE", "MERGE_AND_REPLACE_LIST")
-
 
 def patch_cluster(cluster: cluster_pb2.Cluster, hosts: tuple[str, ...], patches: Patches, found: Used) -> bool:
     """Change the cluster; whether it is to stay. `hosts` are the services of an inbound one."""
     for ready in patches.of("CLUSTER"):
-        if ready.patch.operation not in (*_MERGES, "REMOVE") or not cluster_matches(cluster.name, hosts, ready):
+        if not (ready.merges or ready.patch.operation == "REMOVE") or not cluster_matches(cluster.name, hosts, ready):
             continue
         used(ready, found)
         if ready.patch.operation == "REMOVE":
@@ -39,15 +37,14 @@ def cluster_matches(name: str, hosts: tuple[str, ...], ready: Ready) -> bool:
 def _merge(cluster: cluster_pb2.Cluster, ready: Ready) -> None:
     value = ready.value
     assert isinstance(value, cluster_pb2.Cluster)  # noqa: S101 - read as that
-    replaces = ready.patch.operation == "MERGE_AND_REPLACE_LIST"
     if not value.HasField("transport_socket"):
-        merge(cluster, value, replace_lists=replaces)
+        merge(cluster, value, replace_lists=ready.replaces_lists)
         return
     sockets = [one.transport_socket for one in cluster.transport_socket_matches]
     sockets = sockets or ([cluster.transport_socket] if cluster.HasField("transport_socket") else [])
     socket = _named(sockets, value.transport_socket.name)
     if socket is not None:
-        merge_any(socket.typed_config, value.transport_socket.typed_config, replace_lists=replaces)
+        merge_any(socket.typed_config, value.transport_socket.typed_config, replace_lists=ready.replaces_lists)
     elif not cluster.transport_socket_matches:
         cluster.transport_socket.CopyFrom(value.transport_socket)
 

@@ -17,7 +17,6 @@ __all__ = ["patch_listener"]
 
 _HCM = "envoy.filters.network.http_connection_manager"
 _INTERCEPTING = ("virtualInbound", "virtualOutbound")
-_MERGES = ("MERGE", "MERGE_AND_REPLACE_LIST")
 _STAND_INS = {"istio.alpn": ALPN}
 _FIRST, _BEFORE_LAST = ("istio.metadata_exchange",), ("istio.stats",)  # filters of Istio's Envoy: where they would stand
 
@@ -30,7 +29,7 @@ def patch_listener(listener: listener_pb2.Listener, patches: Patches, found: Use
         used(ready, found)
         if ready.patch.operation == "REMOVE":
             return False
-        if ready.patch.operation in _MERGES:
+        if ready.merges:
             _merge(listener, ready)
     for ready in patches.of("LISTENER_FILTER"):
         if _listener_matches(listener, ready):
@@ -58,7 +57,7 @@ def _patch_chain(listener: listener_pb2.Listener, chain: chain_pb2.FilterChain, 
         used(ready, found)
         if ready.patch.operation == "REMOVE":
             return False
-        if ready.patch.operation in _MERGES:
+        if ready.merges:
             _merge_chain(chain, ready)
     for ready in patches.of("NETWORK_FILTER"):
         if _chain_matches(listener, chain, ready):
@@ -72,7 +71,7 @@ def _merge_chain(chain: chain_pb2.FilterChain, ready: Ready) -> None:
     value = ready.value
     assert isinstance(value, chain_pb2.FilterChain)  # noqa: S101 - read as that
     if value.HasField("transport_socket") and chain.transport_socket.name == value.transport_socket.name:
-        merge_any(chain.transport_socket.typed_config, value.transport_socket.typed_config, replace_lists=_replaces(ready))
+        merge_any(chain.transport_socket.typed_config, value.transport_socket.typed_config, replace_lists=ready.replaces_lists)
     else:
         _merge(chain, ready)
 
@@ -82,7 +81,7 @@ def _patch_network_filter(
 ) -> None:
     for ready in patches.of("NETWORK_FILTER"):
         name = ready.match.network_filter
-        if ready.patch.operation in _MERGES and _chain_matches(listener, chain, ready) and name in (None, one.name):
+        if ready.merges and _chain_matches(listener, chain, ready) and name in (None, one.name):
             _merge_filter(one, ready)
             used(ready, found)
     if one.name != _HCM or not (patches.of("HTTP_FILTER") or patches.inbound_routes):
@@ -103,12 +102,12 @@ def _patch_http_filters(manager: hcm_pb2.HttpConnectionManager, chosen: Iterable
     filters = manager.http_filters
     for ready in chosen:
         name = _known(ready.match.http_filter)
-        if ready.patch.operation not in _MERGES:
+        if not ready.merges:
             change_list(filters, ready, named(name), found, _absent(name, filters))
     for ready in chosen:
         name = _known(ready.match.http_filter)
         for one in filters:
-            if ready.patch.operation in _MERGES and name in (None, one.name):
+            if ready.merges and name in (None, one.name):
                 _merge_filter(one, ready)
                 used(ready, found)
 
@@ -128,16 +127,12 @@ def _merge_filter(one: chain_pb2.Filter | hcm_pb2.HttpFilter, ready: Ready) -> N
     if not one.HasField("typed_config"):
         return
     if value.HasField("typed_config"):
-        merge_any(one.typed_config, value.typed_config, replace_lists=_replaces(ready))
+        merge_any(one.typed_config, value.typed_config, replace_lists=ready.replaces_lists)
     one.name = value.name or one.name
 
 
 def _merge(into: listener_pb2.Listener | chain_pb2.FilterChain, ready: Ready) -> None:
-    merge(into, ready.value, replace_lists=_replaces(ready))
-
-
-def _replaces(ready: Ready) -> bool:
-    return ready.patch.operation == "MERGE_AND_REPLACE_LIST"
+    merge(into, ready.value, replace_lists=ready.replaces_lists)
 
 
 def _listener_matches(listener: listener_pb2.Listener, ready: Ready) -> bool:

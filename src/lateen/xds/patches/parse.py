@@ -35,6 +35,7 @@ _TYPES: dict[str, type[Message]] = {
     "CLUSTER": cluster_pb2.Cluster,
     "EXTENSION_CONFIG": extension_pb2.TypedExtensionConfig,
 }
+_MERGES = ("MERGE", "MERGE_AND_REPLACE_LIST")
 _NO_VALUE = ("REMOVE",)
 _PACKAGE = re.compile(r"((?:envoy|udpa|xds|google\.protobuf)(?:\.[a-z0-9_]+)*)\.[A-Z]")
 
@@ -50,6 +51,16 @@ class Ready(Struct, frozen=True):
     def match(self) -> PatchMatch:
         """What it asks of its place."""
         return self.patch.match
+
+    @property
+    def merges(self) -> bool:
+        """Whether the value is merged into what is there."""
+        return self.patch.operation in _MERGES
+
+    @property
+    def replaces_lists(self) -> bool:
+        """Whether merging puts lists in the place of those that are there."""
+        return self.patch.operation == "MERGE_AND_REPLACE_LIST"
 
 
 def parse_plan(plan: FilterPlan) -> tuple[tuple[Ready, ...], Problems]:

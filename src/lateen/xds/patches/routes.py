@@ -11,14 +11,13 @@ from lateen.xds.patches.select import Patches
 
 __all__ = ["patch_route_configuration"]
 
-_MERGES = ("MERGE", "MERGE_AND_REPLACE_LIST")
 _ACTIONS = {"ROUTE": "route", "REDIRECT": "redirect", "DIRECT_RESPONSE": "direct_response"}
 
 
 def patch_route_configuration(routes: route_pb2.RouteConfiguration, patches: Patches, found: Used) -> None:
     """Change it in place."""
     for ready in patches.of("ROUTE_CONFIGURATION"):
-        if ready.patch.operation in _MERGES and _matches(routes.name, ready, patches.context):
+        if ready.merges and _matches(routes.name, ready, patches.context):
             _merge(routes, ready, found)
     for index in reversed(range(len(routes.virtual_hosts))):
         if not _patch_host(routes.name, routes.virtual_hosts[index], patches, found):
@@ -36,7 +35,7 @@ def _patch_host(name: str, host: route_components_pb2.VirtualHost, patches: Patc
         if ready.patch.operation == "REMOVE":
             used(ready, found)
             return False
-        if ready.patch.operation in _MERGES:
+        if ready.merges:
             _merge(host, ready, found)
         elif ready.patch.operation == "REPLACE":
             host.CopyFrom(ready.value)
@@ -53,13 +52,13 @@ def _patch_routes(host: route_components_pb2.VirtualHost, chosen: list[Ready], f
         asked = ready.match.route is not None
         if ready.patch.operation == "INSERT_FIRST" and asked and not any(_route_matches(ready, one) for one in host.routes):
             continue
-        if ready.patch.operation not in (*_MERGES, "REMOVE", "REPLACE"):
+        if not ready.merges and ready.patch.operation not in ("REMOVE", "REPLACE"):
             change_list(host.routes, ready, partial(_route_matches, ready) if asked else None, found)
 
 
 def _patch_route(route: route_components_pb2.Route, chosen: list[Ready], found: Used) -> bool:
     for ready in chosen:
-        if ready.patch.operation in (*_MERGES, "REMOVE") and _route_matches(ready, route):
+        if (ready.merges or ready.patch.operation == "REMOVE") and _route_matches(ready, route):
             if ready.patch.operation == "REMOVE":
                 used(ready, found)
                 return False
@@ -70,7 +69,7 @@ def _patch_route(route: route_components_pb2.Route, chosen: list[Ready], found: 
 def _merge(
     into: route_pb2.RouteConfiguration | route_components_pb2.VirtualHost | route_components_pb2.Route, ready: Ready, found: Used
 ) -> None:
-    merge(into, ready.value, replace_lists=ready.patch.operation == "MERGE_AND_REPLACE_LIST")
+    merge(into, ready.value, replace_lists=ready.replaces_lists)
     used(ready, found)
 
 
