@@ -74,6 +74,7 @@ CLIENT = (
             server_header_transformation: OVERWRITE
 """
 )
+DEADLY = f"{HEAD % ('deadly', 'httpbin')}{BEFORE_ROUTER}{LUA}                os.exit(1)\n"
 REFUSED = f"{HEAD % ('refused', 'httpbin')}{BEFORE_ROUTER}{LUA}                this is no Lua\n"
 GOOD = """
 apiVersion: networking.istio.io/v1
@@ -93,6 +94,12 @@ def condition(mesh: Mesh, kind: str, name: str, wanted: str) -> tuple[str, str]:
 
     wait_until(found, seconds=10, what=f"{wanted} of {name}")
     return mesh.conditions(kind, name)[wanted]
+
+
+def restarts(mesh: Mesh, app: str) -> list[object]:
+    """How often each container of the app's pods was started again."""
+    pods = [pod["status"] for pod in mesh.objects("pods") if pod["metadata"]["labels"].get("app") == app]
+    return [container["restartCount"] for status in pods for container in status["containerStatuses"]]
 
 
 def test_changes_act_where_they_say(mesh: Mesh) -> None:
@@ -140,6 +147,7 @@ def test_one_that_envoy_refuses_holds_nothing_up(mesh: Mesh) -> None:
             status, message = condition(mesh, "envoyfilter", "refused", "Rejected")
             assert status == "True"
             assert "lua" in message.lower()
+            assert "said by canary.istio-system;" in message
             assert "Rejected" not in mesh.conditions("virtualservice", "good-7")
             refused = [line for line in mesh.run("status").out.splitlines() if "Envoy refused" in line]
             assert [line.partition(":")[0] for line in refused] == ["Envoy refused EnvoyFilter default/refused"]
@@ -148,3 +156,13 @@ def test_one_that_envoy_refuses_holds_nothing_up(mesh: Mesh) -> None:
         loads.join()
     assert set(seen) == {200}, seen
     assert seen[200] > 100
+
+
+def test_one_that_would_end_envoy_ends_none(mesh: Mesh) -> None:
+    """A script that ends the program loading it: proxies go on, and it is told on the object."""
+    curl, before = mesh.pod("curl"), restarts(mesh, "httpbin")
+    with mesh.applied(DEADLY):
+        _, message = condition(mesh, "envoyfilter", "deadly", "Rejected")
+        assert "Envoy ended while it loaded this" in message
+        assert {reply.status for reply in mesh.call_from(curl, "http://httpbin:8000/get", times=20)} == {200}
+    assert restarts(mesh, "httpbin") == before

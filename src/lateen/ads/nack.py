@@ -8,7 +8,7 @@ from lateen.ads.messages import Nack, Push
 from lateen.api.meta import Key
 from lateen.model.frame import Frame, Owner
 
-__all__ = ["Taken", "blame"]
+__all__ = ["Taken", "blame", "named_in"]
 
 
 class Taken:
@@ -37,13 +37,14 @@ class Taken:
 
 def blame(push: Push, message: str, taken: Taken) -> Nack:
     """The refusal of `push`, narrowed to the frames whose names stand in `message` and to the owners that nobody has taken."""
-    named = tuple(frame for frame in push.frames if _names(message, frame.name)) or push.frames
+    named = tuple(frame for frame in push.frames if named_in(message, frame.name)) or push.frames
     owners = frozenset(owner for frame in named for owner in frame.owners)
     new = frozenset(owner for owner in owners if owner not in taken)
     return Nack(push.type_url, message, named, new or owners, bool(new))
 
 
-def _names(message: str, name: str) -> bool:
+def named_in(message: str, name: str) -> bool:
+    """Whether the name stands in the message, not as a part of a longer one."""
     start = message.find(name)
     while start >= 0:
         end = start + len(name)

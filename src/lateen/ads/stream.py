@@ -30,6 +30,7 @@ class Stream:
         self._sotw = sotw
         self._subscriptions: dict[str, Subscription] = {}
         self._released = False
+        self.held = False  # whether a newer configuration is kept from the client for now
         self.nacks: dict[str, Nack] = {}
         self._taken = taken or Taken()
         self._differences = differences or Differences()
@@ -86,9 +87,9 @@ class Stream:
         return self._pump()
 
     def synced(self, type_url: str) -> bool:
-        """Whether the client has answered everything it asked for of this type."""
+        """Whether the client has answered everything it asked for of this type, and all there is may be sent."""
         subscription = self._subscriptions.get(type_url)
-        return subscription is not None and not subscription.outstanding(self._snapshot.get(type_url, {}))
+        return not self.held and subscription is not None and not subscription.outstanding(self._snapshot.get(type_url, {}))
 
     def desired(self, type_url: str) -> Mapping[str, Frame]:
         """The proxy's complete set of a type, whatever the client asked for."""

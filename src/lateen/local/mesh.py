@@ -19,6 +19,7 @@ from lateen.kube.records import Ref
 from lateen.local.admission import LocalAdmission
 from lateen.local.apidoor import ApiDoor
 from lateen.local.backend import Backend
+from lateen.local.canary import CanaryCage
 from lateen.local.deployments import Controllers
 from lateen.local.images import Images
 from lateen.local.manifests import apply_manifests
@@ -116,7 +117,9 @@ class LocalMesh:
         )
         identity = ControlPlaneIdentity(signer, Identity(settings.trust_domain, settings.root_namespace, "istiod"), self._clock)
         doors = Doors(secure=f"{gateway}:{_XDS_PORT}", identity=identity, signer=signer)
-        plane = ControlPlane(Sources(self.client), settings, doors, self._clock, refused=self._plan.data / "refused.json")
+        cage = CanaryCage(self._network, self._folders.private / "canary")
+        refused = self._plan.data / "refused.json"
+        plane = ControlPlane(Sources(self.client), settings, doors, self._clock, refused=refused, cage=cage)
         xds = Tcp(gateway, _XDS_PORT, "istiod.istio-system.svc")
         sidecars = Sidecars(
             xds=xds,

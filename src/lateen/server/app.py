@@ -11,6 +11,7 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from lateen.ads.fleet import ProxyStatus
+from lateen.ads.messages import Nack
 from lateen.ads.progress import Progress, progress
 from lateen.api.kinds import by_kind
 from lateen.api.meshconfig import MeshConfig
@@ -24,6 +25,7 @@ from lateen.runtime.clock import Clock
 from lateen.serve.grpc_ads import AdsService
 from lateen.serve.grpc_ca import CertificateService
 from lateen.serve.grpc_doors import Door, ServerIdentity, open_plaintext_door, open_secure_door
+from lateen.server.canary import CANARY, Canary
 from lateen.server.distributor import Distributor
 from lateen.server.ingest import Ingest, Sources
 from lateen.server.jwks import KeySets
@@ -33,6 +35,7 @@ from lateen.server.refusals import REJECTED, Refusal, RefusalWriter, refusals_by
 from lateen.server.rollout import Rollout, programmed_before
 from lateen.server.roots import FurtherRoots
 from lateen.server.tokenreview import TokenReviewer
+from lateen.server.trialenvoy import Cage
 from lateen.sources.jwks import JwksSource
 from lateen.util import collector
 from lateen.util.problem import Problem
@@ -57,23 +60,37 @@ class Doors(Struct, frozen=True, kw_only=True):
 
 
 class ControlPlane:
-    """One control plane over its sources; the file `refused` keeps what Envoys refused over restarts."""
+    """One control plane over its sources; the file `refused` keeps what Envoys refused over restarts.
 
-    def __init__(self, sources: Sources, settings: Settings, doors: Doors, clock: Clock, refused: Path | None = None) -> None:
+    In `cage` an Envoy tries what users write for Envoy itself; without one it goes to proxies untried.
+    """
+
+    def __init__(
+        self,
+        sources: Sources,
+        settings: Settings,
+        doors: Doors,
+        clock: Clock,
+        *,
+        refused: Path | None = None,
+        cage: Cage | None = None,
+    ) -> None:
         self._client = sources.client
         self._doors = doors
         self._clock = clock
         self._trust_domain = settings.trust_domain
         self.graph = Graph()
         self.world = build_world(self.graph, settings)
-        self.distributor = Distributor(self.graph, self.world, Snapshots(self.graph, self.world), self._refusals_changed)
+        self._canary = Canary(cage, self._tried) if cage is not None else None
+        snapshots = Snapshots(self.graph, self.world)
+        self.distributor = Distributor(self.graph, self.world, snapshots, self._refusals_changed, self._canary)
         self._status_lock = asyncio.Lock()  # conditions are read and written back: two writers must not do so at once
         self._refusals = RefusalWriter(self._all_refusals, self._write_refusal, clock)
         self._rollout = Rollout(self._progress, self._problems, self._write_conditions, clock)
         self._last_good = LastGood(refused)
         self._quarantine = Quarantine(
             self._put,
-            self.distributor.taken.forget,
+            self._forget,
             self._refusals.changed,
             clock,
             self._last_good.keep,
@@ -97,6 +114,8 @@ class ControlPlane:
         await self._ingest.start()
         self._quarantine.started()
         collector.keep()
+        if self._canary is not None:
+            self._canary.start()
         self._refusals.start()
         self._rollout.start()
         if self._doors.plaintext:
@@ -114,6 +133,8 @@ class ControlPlane:
         await self._keys.stop()
         if self._roots is not None:
             await self._roots.stop()
+        if self._canary is not None:
+            await self._canary.stop()
         await self._rollout.stop()
         await self._refusals.stop()
         await self._quarantine.stop()
@@ -144,7 +165,11 @@ class ControlPlane:
     def _commit(self) -> None:
         self.distributor.commit()
         self._keys.want(self.world.base.jwks_addresses.get(()) or ())
-        self._rollout.committed()
+        self._tell_committed()
+
+    def _tell_committed(self) -> None:
+        if not self.distributor.holds_back:
+            self._rollout.committed()
 
     def _keep_keys(self, address: str, keys: str | None) -> None:
         if keys is None:
@@ -159,6 +184,19 @@ class ControlPlane:
     def _refusals_changed(self) -> None:
         self._quarantine.take(self.distributor.nacks())
         self._refusals.changed()
+
+    def _tried(self, refused: tuple[Nack, ...]) -> None:
+        """The canary has tried all that was held back: what it refused is set aside, the rest goes on to the proxies."""
+        self._quarantine.take((CANARY, nack) for nack in refused)
+        self._refusals.changed()
+        self.distributor.commit()
+        self.distributor.release()
+        self._tell_committed()
+
+    def _forget(self, key: Key) -> None:
+        self.distributor.taken.forget(key)
+        if self._canary is not None:
+            self._canary.forget(key)
 
     def _all_refusals(self) -> Mapping[Key, Refusal]:
         return {**refusals_by_owner(self.distributor.nacks()), **self._quarantine.refused}

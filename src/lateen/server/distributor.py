@@ -3,10 +3,11 @@
 Synchronous and on the event loop's thread only, so that no stream ever sees half a commit. Must not do I/O.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import Protocol
 
 from lateen.ads.fleet import Fleet
-from lateen.ads.messages import Nack, Push, Request
+from lateen.ads.messages import CDS, Nack, Push, Request
 from lateen.ads.nack import Taken
 from lateen.ads.stream import Stream
 from lateen.ads.subscription import Differences
@@ -15,22 +16,35 @@ from lateen.graph import Graph
 from lateen.model.frame import Snapshot
 from lateen.model.nametable import NamedHost
 from lateen.model.scope import Proxy
+from lateen.model.text import Texts
 from lateen.xds.snapshots import Snapshots
 
-__all__ = ["Connection", "Distributor"]
+__all__ = ["Connection", "Distributor", "Gate"]
+
+
+class Gate(Protocol):
+    """Whoever must have tried what users write for Envoy before proxies get it; `Distributor.release` is to be called when it has."""
+
+    def admits(self, texts: Texts, clusters: Collection[str]) -> bool: ...
+
 
 Send = Callable[[tuple[Push, ...]], None]
 OnNames = Callable[[tuple[NamedHost, ...]], None]
 
 
 class Distributor:
-    """Owns the commits of one graph. `on_nacks` is called when the set of refusals has changed."""
+    """Owns the commits of one graph. `on_nacks` is called when the set of refusals has changed.
 
-    def __init__(self, graph: Graph, world: World, snapshots: Snapshots, on_nacks: Callable[[], None]) -> None:
+    A proxy whose configuration has a text that `gate` does not admit keeps what it holds; one that is new waits.
+    """
+
+    def __init__(self, graph: Graph, world: World, snapshots: Snapshots, on_nacks: Callable[[], None], gate: Gate | None = None) -> None:
         self._graph = graph
         self._world = world
         self._snapshots = snapshots
         self._on_nacks = on_nacks
+        self._gate = gate
+        self._held: set[Connection] = set()
         self._connections: dict[str, set[Connection]] = {}
         self._name_watchers: dict[str, set[OnNames]] = {}
         self.fleet = Fleet()
@@ -70,19 +84,38 @@ class Distributor:
         """A proxy's new stream; what it proved and said of itself replaces what was known."""
         self._world.proxies.set(proxy.id, proxy)
         self.commit()
-        stream = Stream(self._snapshots.snapshot(proxy.id), sotw=sotw, taken=self.taken, differences=self._differences)
+        stream = Stream({}, sotw=sotw, taken=self.taken, differences=self._differences)
         connection = Connection(self, proxy, stream, send)
         self._connections.setdefault(proxy.id, set()).add(connection)
         self.fleet.join(proxy, stream)
+        connection.refresh()
         return connection
 
     def refresh(self, connection: "Connection") -> None:
-        connection.take(self._snapshots.snapshot(connection.proxy.id))
+        """Give the connection its proxy's newest configuration, or hold it back until it is admitted."""
+        snapshot, texts = self._snapshots.snapshot(connection.proxy.id), self._snapshots.texts(connection.proxy.id)
+        if self._gate is None or not texts or self._gate.admits(texts, snapshot[CDS].keys()):
+            self._held.discard(connection)
+            connection.take(snapshot)
+        else:
+            self._held.add(connection)
+            connection.wait()
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether any proxy waits for what the gate has to say."""
+        return bool(self._held)
+
+    def release(self) -> None:
+        """The gate may admit more now."""
+        for connection in tuple(self._held):
+            self.refresh(connection)
 
     def disconnect(self, connection: "Connection", stream: Stream) -> None:
         """The last stream of a proxy takes the proxy out of the graph, and its scope with it."""
         proxy = connection.proxy
         self.fleet.leave(proxy, stream)
+        self._held.discard(connection)
         connections = self._connections[proxy.id]
         connections.discard(connection)
         if not connections:
@@ -107,6 +140,7 @@ class Connection:
         self._distributor = distributor
         self._stream = stream
         self._send = send
+        self._early: list[Request] | None = []  # what is asked before there is a configuration
         self.proxy = proxy
 
     @property
@@ -114,6 +148,9 @@ class Connection:
         return self._stream.waits
 
     def on_request(self, request: Request) -> None:
+        if self._early is not None:
+            self._early.append(request)
+            return
         before = dict(self._stream.nacks)
         self._send(self._stream.on_request(request))
         if self._stream.nacks != before:
@@ -125,8 +162,17 @@ class Connection:
     def refresh(self) -> None:
         self._distributor.refresh(self)
 
+    def wait(self) -> None:
+        """There is a newer configuration, which the proxy may not have yet."""
+        self._stream.held = True
+
     def take(self, snapshot: Snapshot) -> None:
+        self._stream.held = False
         self._send(self._stream.on_snapshot(snapshot))
+        if self._early is not None:
+            early, self._early = self._early, None
+            for request in early:
+                self.on_request(request)
 
     def close(self) -> None:
         self._distributor.disconnect(self, self._stream)

@@ -18,6 +18,7 @@ from lateen.api.kinds import by_kind
 from lateen.api.meta import Key, ObjectMeta
 from lateen.model.frame import Owner
 from lateen.model.scope import Proxy
+from lateen.model.text import TEXT_KINDS
 from lateen.runtime import log, tasks
 from lateen.runtime.clock import Clock
 from lateen.server.lastgood import Kept, digest_of
@@ -25,7 +26,6 @@ from lateen.server.refusals import Refusal, refusals_by_owner
 
 __all__ = ["Quarantine"]
 
-_TEXTS = ("EnvoyFilter", "TrafficExtension", "WasmPlugin")
 _TRIAL_SECONDS = 0.5  # in which every Envoy has answered
 _log = log.get("quarantine")
 
@@ -153,7 +153,7 @@ class Quarantine:
 
     def _likely(self, nack: Nack) -> Nack:
         """The refusal, about Envoy's text of users alone where such a text had its part: what was compiled is seldom at fault."""
-        texts = tuple((key, generation) for key, generation in nack.owners if key.kind in _TEXTS and self._in_use(key, generation))
+        texts = tuple((key, generation) for key, generation in nack.owners if key.kind in TEXT_KINDS and self._in_use(key, generation))
         return replace(nack, owners=texts) if texts else nack
 
     def _in_use(self, key: Key, generation: int) -> bool:

@@ -2,11 +2,12 @@
 
 from hashlib import blake2b
 
+from envoy.service.discovery.v3 import discovery_pb2
 from google.protobuf.message import Message
 
 from lateen.model.frame import Frame, Owner, make_frame
 
-__all__ = ["pack", "serialise", "wrap"]
+__all__ = ["pack", "resource_of", "serialise", "wrap"]
 
 
 def serialise(message: Message) -> bytes:
@@ -24,3 +25,9 @@ def wrap(name: str, type_url: str, resource: bytes, owners: tuple[Owner, ...] = 
     """The frame of a resource that is already serialised."""
     version = blake2b(resource, digest_size=8).hexdigest()
     return make_frame(name=name, type_url=type_url, version=version, resource=resource, owners=owners)
+
+
+def resource_of(frame: Frame) -> bytes:
+    """The serialised message inside the frame's entry."""
+    packed: bytes = discovery_pb2.DiscoveryResponse.FromString(frame.sotw_entry).resources[0].value
+    return packed

@@ -21,6 +21,7 @@ from lateen.model.patchplan import FilterPlan, Key, Patch
 from lateen.model.routeplan import VirtualHostPlan
 from lateen.model.scope import Client, EndpointView, GatewayScope, InboundScope, OutboundScope
 from lateen.model.secretplan import SecretPlan
+from lateen.model.text import TEXT_KINDS, Mark, Texts
 from lateen.util.problem import Problem, Problems
 from lateen.xds.cluster import build_cluster, build_passthrough
 from lateen.xds.endpoint import build_load_assignment
@@ -81,6 +82,7 @@ class Snapshots:
         )
         self._made: dict[ScopeSet, tuple[tuple[Ready, ...], Made]] = {}
         self._patched: Collection[ScopeSet, Patched] = graph.one("patched snapshots", self._snapshots, self._patch)
+        self._texts: Collection[ScopeSet, Texts] = graph.one("texts of users", self._snapshots, self._texts_in)
         graph.one("envoy filters without effect", world.base.envoy_filters, self._unused)
 
     def snapshot(self, proxy_id: str) -> Snapshot:
@@ -101,6 +103,11 @@ class Snapshots:
     def _of_scopes(self, scopes: ScopeSet) -> Snapshot | None:
         patched = self._patched.get(scopes)
         return patched.snapshot if patched is not None else self._snapshots.get(scopes)
+
+    def texts(self, proxy_id: str) -> Texts:
+        """What of a connected proxy's configuration users wrote for Envoy itself."""
+        scopes = self._world.scopes.of_proxy.get(proxy_id)
+        return (self._texts.get(scopes) if scopes is not None else None) or {}
 
     def affected(self, commit: Commit) -> frozenset[str]:
         """The proxies whose snapshot the commit changed."""
@@ -173,6 +180,16 @@ class Snapshots:
         if len(self._made) > _KEPT:
             self._made.pop(next(iter(self._made)))
         return patched, ()
+
+    def _texts_in(self, read: Read, scopes: ScopeSet, snapshot: Snapshot) -> tuple[Texts | None, Problems]:
+        patched = read.get(self._patched, scopes)
+        found: dict[Mark, tuple[Frame, ...]] = dict(patched.texts) if patched is not None else {}
+        for frame in snapshot[EXTENSION].values():
+            owners = tuple(sorted((owner, 0) for owner in frame.owners if owner[0].kind in TEXT_KINDS))
+            if owners:
+                mark = (EXTENSION, owners)
+                found[mark] = (*found.get(mark, ()), frame)
+        return found or None, ()
 
     def _unused(self, read: Read, key: Key, plan: FilterPlan) -> tuple[None, Problems]:
         """What of an EnvoyFilter finds no place in any proxy that it selects."""

@@ -11,12 +11,12 @@ from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.core.v3 import extension_pb2
 from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_pb2
-from envoy.service.discovery.v3 import discovery_pb2
 from google.protobuf.message import Message
 
 from lateen.model.frame import Frame, Owner, Snapshot
+from lateen.model.text import Mark, Texts
 from lateen.xds.filters.slots import put_in
-from lateen.xds.pack import pack
+from lateen.xds.pack import pack, resource_of
 from lateen.xds.patches.clusters import cluster_matches, patch_cluster
 from lateen.xds.patches.listeners import patch_listener
 from lateen.xds.patches.lists import Used
@@ -28,14 +28,16 @@ from lateen.xds.resources import CLUSTER, EXTENSION, LISTENER, ROUTES
 __all__ = ["Made", "Patched", "apply"]
 
 _INBOUND = ("inbound|", "InboundPassthrough")
+_TRIED = 8  # frames changed in the same way of which Envoy is to see that it takes them
 Made = dict[tuple[str, str], tuple[Frame, Frame | None, frozenset[tuple[Owner, int]]]]  # by type and name: of what, what, by which changes
 
 
 class Patched(NamedTuple):
-    """The configuration, the changes that found their place, and what the next call may use again."""
+    """The configuration, the changes that found their place, what they made, and what the next call may use again."""
 
     snapshot: Snapshot
     used: frozenset[tuple[Owner, int]]
+    texts: Texts
     made: Made
 
 
@@ -46,6 +48,12 @@ class _Work:
         self._before = before
         self.made: Made = {}
         self.used: set[tuple[Owner, int]] = set()
+        self._texts: dict[Mark, tuple[Frame, ...]] = {}
+
+    @property
+    def texts(self) -> Texts:
+        """What the changes made; of many frames that the same ones changed, a few."""
+        return self._texts
 
     def frame(self, frame: Frame, message: Message, change: Callable[[Message, Used], bool]) -> Frame | None:
         """The changed frame, the same where nothing was changed, None where it was removed."""
@@ -54,14 +62,22 @@ class _Work:
         if known is None or known[0] is not frame:
             known = self._change(frame, message, change)
         self.made[key] = known
-        self.used |= known[2]
+        self._note(known[1], known[2])
         return known[1]
+
+    def _note(self, frame: Frame | None, used: frozenset[tuple[Owner, int]]) -> None:
+        self.used |= used
+        if frame is not None and used:
+            mark = (frame.type_url, tuple(sorted(used)))
+            known = self._texts.get(mark, ())
+            if len(known) < _TRIED:
+                self._texts[mark] = (*known, frame)
 
     def _change(
         self, frame: Frame, message: Message, change: Callable[[Message, Used], bool]
     ) -> tuple[Frame, Frame | None, frozenset[tuple[Owner, int]]]:
         found: Used = set()
-        message.ParseFromString(_resource(frame))
+        message.ParseFromString(resource_of(frame))
         stays = change(message, found)
         used = frozenset(found)
         if not used:
@@ -75,7 +91,7 @@ class _Work:
         for ready in patches.added(kind):
             name = str(ready.value.name)  # type: ignore[attr-defined]  # every kind of resource has one
             found[name] = pack(name, type_url, ready.value, (ready.owner,))
-            self.used.add((ready.owner, ready.patch.index))
+            self._note(found[name], frozenset({(ready.owner, ready.patch.index)}))
         return found
 
 
@@ -99,7 +115,7 @@ def apply(kind: str, snapshot: Snapshot, hosts: Mapping[str, tuple[str, ...]], c
         listeners |= work.add(patches, "LISTENER", LISTENER)
         extensions |= work.add(patches, "EXTENSION_CONFIG", EXTENSION)
     changed = {CLUSTER: _there(clusters), LISTENER: _there(listeners), ROUTES: _there(routes), EXTENSION: extensions}
-    return Patched({**snapshot, **changed}, frozenset(work.used), work.made)
+    return Patched({**snapshot, **changed}, frozenset(work.used), work.texts, work.made)
 
 
 def _there(frames: Mapping[str, Frame | None]) -> Mapping[str, Frame]:
@@ -125,7 +141,7 @@ def _listener(frame: Frame, extensions: Mapping[str, Frame], patches: Patches, w
     def change(message: Message, found: Used) -> bool:
         assert isinstance(message, listener_pb2.Listener)  # noqa: S101 - made below
         if patches.of("HTTP_FILTER"):
-            put_in(message, {name: extension_pb2.TypedExtensionConfig.FromString(_resource(one)) for name, one in extensions.items()})
+            put_in(message, {name: extension_pb2.TypedExtensionConfig.FromString(resource_of(one)) for name, one in extensions.items()})
         return patch_listener(message, patches, found)
 
     return work.frame(frame, listener_pb2.Listener(), change)
@@ -141,9 +157,3 @@ def _routes(frame: Frame, patches: Patches, work: _Work) -> Frame | None:
         return True
 
     return work.frame(frame, route_pb2.RouteConfiguration(), change)
-
-
-def _resource(frame: Frame) -> bytes:
-    """The message's bytes inside the frame's entry."""
-    packed: bytes = discovery_pb2.DiscoveryResponse.FromString(frame.sotw_entry).resources[0].value
-    return packed
