@@ -80,6 +80,9 @@ describe svc web                                           | Endpoints:\s+10\.17
 describe node local                                        | Hostname:|InternalIP
 describe ns kubectl-session                                | Status:\s+Active
 logs deploy/web -c web --tail=5                            | .
+logs deploy/web -c web --tail=1 --timestamps                | ^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z\s
+logs deploy/web -c web --since=1h --limit-bytes=3           | ^.{3}$
+logs deploy/web -c web --previous                          |1 previous terminated container "web" in pod "web-\S+" not found
 logs -l app=web -c web --tail=2                             | .
 exec deploy/web -c web -- echo hello                       | ^hello$
 exec deploy/web -c web -- sh -c "exit 3"                   |3 exit code 3

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from lateen.api.kinds import info_of
+from lateen.kube.options import LogOptions
 from lateen.kube.paths import parse_path
 from lateen.serve.http_kube.node import ExecSession
 from lateen.testing.kubeapi import RunningApi, kube_api
@@ -51,7 +52,7 @@ async def nothing() -> AsyncIterator[Any]:
 class Node:
     """A node whose containers say nothing."""
 
-    def logs(self, namespace: str, pod: str, container: str, *, follow: bool, tail: int | None) -> AsyncIterator[bytes]:
+    def logs(self, namespace: str, pod: str, container: str, options: LogOptions) -> AsyncIterator[bytes]:
         return nothing()
 
     async def exec(self, namespace: str, pod: str, container: str, command: Sequence[str], *, tty: bool, stdin: bool) -> ExecSession:

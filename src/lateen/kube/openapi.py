@@ -1,4 +1,4 @@
-"""The OpenAPI documents: version 3, one per group and version, and the operations of version 2.
+"""The OpenAPI documents: version 3, one per group and version, and version 2, one for all, with the operations that patch.
 
 Why: kubectl looks whether a kind's PATCH knows `fieldValidation` before it writes, explains kinds and merges lists by what stands here;
 kubectl before 1.29 looks at version 2. Must not know HTTP.
@@ -10,11 +10,11 @@ from typing import NamedTuple
 from lateen.api.kinds import KindInfo
 from lateen.kube.defined import BUILT_IN, Kinds
 from lateen.kube.paths import path_of
-from lateen.kube.records import JsonObject, is_custom
+from lateen.kube.records import JsonObject, dicts, is_custom, section
 from lateen.kube.schemas import component_name, schemas_of
 from lateen.kube.subresources import subresources
 
-__all__ = ["PatchOperation", "document", "document_names", "patch_operations", "swagger"]
+__all__ = ["PatchOperation", "definitions", "document", "document_names", "patch_operations", "swagger"]
 
 _WRITING = ("dryRun", "fieldManager", "fieldValidation")
 _LISTING = ("labelSelector", "fieldSelector", "continue", "resourceVersion", "resourceVersionMatch")
@@ -128,7 +128,7 @@ def patch_operations(kinds: Kinds = BUILT_IN) -> Iterable[PatchOperation]:
 
 
 def swagger(kinds: Kinds = BUILT_IN) -> JsonObject:
-    """Version 2 as far as clients use it here: that the server validates fields."""
+    """Version 2: what the kinds are, and that the server validates fields."""
     parameters = [{"name": name, "in": "query", "type": "string", "uniqueItems": True} for name in _WRITING]
     paths = {
         one.path: {
@@ -142,4 +142,21 @@ def swagger(kinds: Kinds = BUILT_IN) -> JsonObject:
         }
         for one in patch_operations(kinds)
     }
-    return {"swagger": "2.0", "info": {"title": "Lateen", "version": "1"}, "paths": paths, "definitions": {}}
+    return {"swagger": "2.0", "info": {"title": "Lateen", "version": "1"}, "paths": paths, "definitions": definitions(kinds)}
+
+
+def definitions(kinds: Kinds = BUILT_IN) -> JsonObject:
+    """The schemas of all kinds, by name, as version 2 writes them."""
+    served = {component_name(info, version): (info, version) for info in kinds.all for version in info.versions}
+    return section({"all": _moved(schemas_of(served))}, "all")
+
+
+def _moved(schema: object) -> object:
+    """With references to where version 2 has its schemas, beside what describes them: it does not know `allOf` of one."""
+    if isinstance(schema, list):
+        return [_moved(value) for value in schema]
+    if not isinstance(schema, dict):
+        return schema
+    refs = [str(part["$ref"]) for part in (schema, *dicts(schema.get("allOf"))) if "$ref" in part]
+    moved = {key: _moved(value) for key, value in schema.items() if key not in ("allOf", "$ref")}
+    return {"$ref": refs[0].replace("#/components/schemas/", "#/definitions/"), **moved} if refs else moved

@@ -4,23 +4,27 @@ Must not know HTTP: it takes a mapping.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from msgspec import Struct
 
-from lateen.kube.errors import ApiError, bad_request, error
+from lateen.kube.errors import ApiError, bad_request, error, unprocessable
 
 __all__ = [
     "DeleteOptions",
+    "LogOptions",
     "WriteOptions",
     "check_delete",
     "delete_options",
     "dry_run",
     "flag",
+    "log_options",
     "refused_option",
     "whole_number",
     "write_options",
 ]
 
+_POD_LOG = 'PodLogOptions "" is invalid:'
 _POLICIES = ("Foreground", "Background", "Orphan")
 _VALIDATIONS = ("", "Ignore", "Strict", "Warn")
 
@@ -50,6 +54,52 @@ class WriteOptions(Struct, frozen=True):
     validation: str = "Warn"
     force: bool | None = None
     duplicates: tuple[str, ...] = ()  # fields that the body gives twice
+
+
+class LogOptions(Struct, frozen=True, kw_only=True):
+    """What of a container's log is asked for: the last `tail` lines (None: all), none older than `since` (seconds since the epoch),
+    `limit` bytes at most; with `follow` what comes as well; with `previous` that of the run before the present one.
+    """
+
+    follow: bool = False
+    previous: bool = False
+    tail: int | None = None
+    since: float | None = None
+    timestamps: bool = False
+    limit: int | None = None
+
+
+def log_options(query: Mapping[str, str], now: float) -> LogOptions:
+    """The options of a request for a log at a time; ApiError 422 for those that cannot be."""
+    numbers = {name: whole_number(query[name], name) for name in ("tailLines", "sinceSeconds", "limitBytes") if query.get(name)}
+    if numbers.get("tailLines", 0) < 0:
+        raise unprocessable(f"{_POD_LOG} tailLines: Invalid value: {numbers['tailLines']}: must be greater than or equal to 0")
+    for name in ("sinceSeconds", "limitBytes"):
+        if numbers.get(name, 1) < 1:
+            raise unprocessable(f"{_POD_LOG} {name}: Invalid value: {numbers[name]}: must be greater than 0")
+    since = now - numbers["sinceSeconds"] if "sinceSeconds" in numbers else None
+    if given := query.get("sinceTime"):
+        if since is not None:
+            raise unprocessable(f"{_POD_LOG} sinceSeconds: Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified")
+        since = _instant(given)
+    return LogOptions(
+        follow=flag(query, "follow"),
+        previous=flag(query, "previous"),
+        tail=numbers.get("tailLines"),
+        since=since,
+        timestamps=flag(query, "timestamps"),
+        limit=numbers.get("limitBytes"),
+    )
+
+
+def _instant(text: str) -> float:
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        when = None
+    if when is None or when.tzinfo is None:
+        raise bad_request(f'sinceTime: "{text[:40]}" is no time as RFC 3339 writes it, such as 2026-01-31T12:00:00Z')
+    return when.timestamp()
 
 
 def write_options(kind: str, query: Mapping[str, str]) -> WriteOptions:

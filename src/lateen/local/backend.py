@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from lateen.kube.errors import bad_request
+from lateen.kube.options import LogOptions
 from lateen.local.node import Node
 from lateen.serve.http_kube.node import ExecSession
 
@@ -19,9 +20,9 @@ class Backend:
     def __init__(self) -> None:
         self.node: Node | None = None
 
-    def logs(self, namespace: str, pod: str, container: str, *, follow: bool, tail: int | None) -> AsyncIterator[bytes]:
+    def logs(self, namespace: str, pod: str, container: str, options: LogOptions) -> AsyncIterator[bytes]:
         """A container's output."""
-        return self._there().logs(namespace, pod, container, follow=follow, tail=tail)
+        return self._there().logs(namespace, pod, container, options)
 
     async def exec(self, namespace: str, pod: str, container: str, command: Sequence[str], *, tty: bool, stdin: bool) -> ExecSession:
         """Start a command in a container."""

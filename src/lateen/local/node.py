@@ -10,15 +10,18 @@ import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path, PurePosixPath
 
+from msgspec.structs import replace
+
 from lateen.api.kinds import info_of
 from lateen.kube.errors import ApiError, bad_request, not_found
+from lateen.kube.options import LogOptions
 from lateen.kube.records import JsonObject, section
 from lateen.local.events import Events
 from lateen.local.images import Images
 from lateen.local.informer import Informer, Name
 from lateen.local.namespaces import NodeNetwork
 from lateen.local.podexec import start_command
-from lateen.local.podlogs import ContainerLog, log_folder, remove_logs
+from lateen.local.podlogs import container_log, remove_logs
 from lateen.local.podparts import SIDECAR, PodServices, SidecarFactory
 from lateen.local.pods import PodRunner
 from lateen.local.services import ServiceNetwork
@@ -114,18 +117,18 @@ class Node:
 
     # -- the API's backend -----------------------------------------------------------------------------------------
 
-    async def logs(self, namespace: str, pod: str, container: str, *, follow: bool, tail: int | None) -> AsyncIterator[bytes]:
+    async def logs(self, namespace: str, pod: str, container: str, options: LogOptions) -> AsyncIterator[bytes]:
         """A container's output."""
         runner = self._names.get(Name(namespace, pod))
         found = runner.runners.get(container) if runner else None
-        if found is not None:
-            async for chunk in found.log.read(follow=follow, tail=tail):
-                yield chunk
-            return
-        path = log_folder(self._folders.logs, namespace, pod) / f"{container}.log"
-        if not path.exists():
-            raise bad_request(f'container "{container}" in pod "{pod}" is waiting to start: ContainerCreating')
-        async for chunk in ContainerLog(path).read(follow=False, tail=tail):
+        kept = found.log if found is not None else container_log(self._folders.logs, namespace, pod, container, self._clock)
+        if options.previous and not kept.previous.exists():
+            raise bad_request(f'previous terminated container "{container}" in pod "{pod}" not found')
+        if found is None:
+            if not kept.there:
+                raise bad_request(f'container "{container}" in pod "{pod}" is waiting to start: ContainerCreating')
+            options = replace(options, follow=False)
+        async for chunk in kept.read(options):
             yield chunk
 
     async def exec(self, namespace: str, pod: str, container: str, command: Sequence[str], *, tty: bool, stdin: bool) -> ExecSession:

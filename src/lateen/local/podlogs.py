@@ -1,7 +1,7 @@
-"""What containers print, kept per container in the data folder, and read back.
+"""What containers print, kept per container in the data folder, and read back: of the present run and of the one before it.
 
-Why a pipe and not the file itself as standard output: a file that is full is put aside while the program runs on, and whoever
-follows a log hears of new text at once. Must not interpret what is printed.
+Why a pipe and not the file itself as standard output: a file that is full is put aside while the program runs on, whoever
+follows a log hears of new text at once, and lines have their times. Must not interpret what is printed.
 """
 
 import asyncio
@@ -12,27 +12,37 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["ContainerLog", "log_folder", "remove_logs"]
+from lateen.kube.options import LogOptions
+from lateen.local.logrecords import LogView, records
+from lateen.runtime.clock import Clock
+
+__all__ = ["ContainerLog", "container_log", "remove_logs"]
 
 _LARGEST = 10 * 1024 * 1024
 _CHUNK = 65536
 
 
-def log_folder(logs: Path, namespace: str, pod: str) -> Path:
+def _folder(logs: Path, namespace: str, pod: str) -> Path:
     """Where a pod's logs are."""
     return logs / namespace / pod
 
 
 def remove_logs(logs: Path, namespace: str, pod: str) -> None:
     """Forget a pod that is gone."""
-    shutil.rmtree(log_folder(logs, namespace, pod), ignore_errors=True)
+    shutil.rmtree(_folder(logs, namespace, pod), ignore_errors=True)
+
+
+def container_log(logs: Path, namespace: str, pod: str, container: str, clock: Clock) -> "ContainerLog":
+    """The log of a pod's container."""
+    return ContainerLog(_folder(logs, namespace, pod) / f"{container}.log", clock)
 
 
 class ContainerLog:
-    """One container's log: the present file and the one before it."""
+    """One container's log; each run has a file and, when that was full, an older one."""
 
-    def __init__(self, path: Path, *, largest: int = _LARGEST) -> None:
+    def __init__(self, path: Path, clock: Clock, *, largest: int = _LARGEST) -> None:
         self._path = path
+        self._clock = clock
         self._largest = largest
         self._file = -1
         self._size = 0
@@ -41,13 +51,24 @@ class ContainerLog:
         self._over = False
 
     @property
+    def there(self) -> bool:
+        """Whether there has been a run."""
+        return self._path.exists()
+
+    @property
     def older(self) -> Path:
         """The file that was full."""
-        return self._path.with_name(self._path.name + ".1")
+        return _older(self._path)
+
+    @property
+    def previous(self) -> Path:
+        """The file of the run before the present one."""
+        return self._path.with_suffix(".previous.log")
 
     def pipe(self) -> int:
-        """A descriptor to print to, the caller's to close after it has been given to a program; ends the pipe before it."""
+        """A descriptor for a new run to print to, the caller's to close after it has been given to a program; ends the pipe before it."""
         self.drain()
+        self._put_by()
         self._open()
         reader, writer = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(reader, False)
@@ -75,17 +96,23 @@ class ContainerLog:
             self._file = -1
         self._wake()
 
-    async def read(self, *, follow: bool, tail: int | None) -> AsyncIterator[bytes]:
-        """The text that is there (its last `tail` lines, or all), then with `follow` what comes, until the log is closed."""
+    async def read(self, options: LogOptions) -> AsyncIterator[bytes]:
+        """The text that is there, then with `follow` what comes, until the log is closed. FileNotFoundError: there was no run before."""
+        view = LogView(options)
+        if options.previous:
+            data = self.previous.read_bytes()
+            older = _older(self.previous)
+            yield view.begin((older.read_bytes() if older.exists() else b"") + data)
+            return
         present = self._present()
         try:
-            older = self.older.read_bytes() if self.older.exists() else b""
-            if text := _last_lines(older + present.read(), tail):
+            older_text = self.older.read_bytes() if self.older.exists() else b""
+            if text := view.begin(older_text + present.read()):
                 yield text
-            while follow:
+            while options.follow and not view.full:
                 news = self._news
                 while chunk := present.read(_CHUNK):
-                    yield chunk
+                    yield view.more(chunk)
                 if self._over:
                     return
                 if self._put_aside(present.fileno()):
@@ -107,6 +134,18 @@ class ContainerLog:
     def _put_aside(self, descriptor: int) -> bool:
         return not self._path.exists() or self._path.stat().st_ino != os.fstat(descriptor).st_ino
 
+    def _put_by(self) -> None:
+        """The files of the last run become those of the run before."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+        if not self._path.exists():
+            return
+        _older(self.previous).unlink(missing_ok=True)
+        if self.older.exists():
+            self.older.replace(_older(self.previous))
+        self._path.replace(self.previous)
+
     def _open(self) -> None:
         self._over = False
         if self._file < 0:
@@ -126,6 +165,7 @@ class ContainerLog:
         return True
 
     def _write(self, data: bytes) -> None:
+        data = records(data, self._clock.now())
         if self._size and self._size + len(data) > self._largest:
             os.close(self._file)
             self._path.replace(self.older)
@@ -149,7 +189,5 @@ class ContainerLog:
         self._news = asyncio.Event()
 
 
-def _last_lines(text: bytes, count: int | None) -> bytes:
-    if count is None:
-        return text
-    return b"".join(text.splitlines(keepends=True)[-count:]) if count else b""
+def _older(path: Path) -> Path:
+    return path.with_name(path.name + ".1")

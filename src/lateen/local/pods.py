@@ -20,7 +20,7 @@ from lateen.local.containers import ContainerRunner, Waiting
 from lateen.local.environment import environment, expand, user_of
 from lateen.local.informer import Name, name_of
 from lateen.local.namespaces import NetNS
-from lateen.local.podlogs import ContainerLog, log_folder
+from lateen.local.podlogs import ContainerLog, container_log
 from lateen.local.podparts import SIDECAR, Placeholder, PodServices, Runner, SidecarRequest, is_gateway
 from lateen.local.podstatus import PodView, build_status
 from lateen.local.sandbox import Launch
@@ -256,7 +256,7 @@ class PodRunner:
         return runner
 
     def _log(self, container: str) -> ContainerLog:
-        return ContainerLog(log_folder(self._services.logs, *self.name) / f"{container}.log")
+        return container_log(self._services.logs, *self.name, container, self._services.clock)
 
     def _restarts_before(self, container: str) -> int:
         """How often it was restarted before: what ran when the node ended is started again."""

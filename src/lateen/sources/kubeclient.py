@@ -167,12 +167,13 @@ class KubeClient:
     # -- pods ------------------------------------------------------------------------------------------------------
 
     async def logs(
-        self, namespace: str, pod: str, container: str = "", *, follow: bool = False, tail: int | None = None
+        self, namespace: str, pod: str, container: str = "", *, follow: bool = False, tail: int | None = None, previous: bool = False
     ) -> AsyncGenerator[bytes, None]:
-        """A container's output in chunks; with `follow` until it ends."""
+        """A container's output in chunks; with `follow` until it ends; with `previous` that of the run before the present one."""
         query = {
             "container": container,
             "follow": "true" if follow else "",
+            "previous": "true" if previous else "",
             "tailLines": "" if tail is None else str(tail),
         }
         reply = await self._send("GET", path_of(_POD, namespace, pod, "log"), query=query, accept="*/*")

@@ -120,11 +120,11 @@ class Mesh:
         """Delete an object; pods go when they have ended."""
         self.call(lambda client: client.delete(info_of(kind), name, namespace, grace=grace))
 
-    def logs(self, pod: str, container: str, *, tail: int | None = None) -> str:
+    def logs(self, pod: str, container: str, *, tail: int | None = None, previous: bool = False) -> str:
         """What a container has printed so far."""
 
         async def read(client: KubeClient) -> str:
-            return b"".join([chunk async for chunk in client.logs("default", pod, container, tail=tail)]).decode()
+            return b"".join([chunk async for chunk in client.logs("default", pod, container, tail=tail, previous=previous)]).decode()
 
         return self.call(read)
 

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from lateen.cli.main import main
+from lateen.kube.options import LogOptions
 from lateen.serve.http_kube.node import STDERR, STDOUT
 from lateen.sources.kubeclient import KubeClient
 from lateen.testing.kubeapi import RunningApi, kube_api
@@ -43,9 +44,9 @@ class Session:
 class Node:
     """Says which container it was asked for."""
 
-    async def logs(self, namespace: str, pod: str, container: str, *, follow: bool, tail: int | None) -> AsyncIterator[bytes]:
+    async def logs(self, namespace: str, pod: str, container: str, options: LogOptions) -> AsyncIterator[bytes]:
         lines = [f"{namespace}/{pod}/{container}\n".encode(), b"last\n"]
-        for line in lines[-tail:] if tail else lines:
+        for line in lines[-options.tail :] if options.tail else lines:
             yield line
 
     async def exec(self, namespace: str, pod: str, container: str, command: Sequence[str], *, tty: bool, stdin: bool) -> Session:

@@ -1,6 +1,7 @@
 """The OpenAPI documents made from our types."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -40,3 +41,11 @@ def test_every_patch_knows_field_validation() -> None:
                 assert "fieldValidation" in {parameter["name"] for parameter in operations["patch"]["parameters"]}
     old: Any = swagger()
     assert len(old["paths"]) == sum(len(info.versions) for info in KINDS)
+
+
+def test_version_2_has_every_kind_with_all_that_it_is_made_of() -> None:
+    """No reference leads nowhere."""
+    old = json.dumps(swagger())
+    found: Any = swagger()
+    assert {name.removeprefix('"#/definitions/').removesuffix('"') for name in re.findall(r'"#/[^"]*"', old)} <= found["definitions"].keys()
+    assert len(found["definitions"]) > sum(len(info.versions) for info in KINDS)

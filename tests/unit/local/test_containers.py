@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import cast
 
 from lateen.api.pods import Container, Probe, TCPSocketAction
+from lateen.kube.options import LogOptions
 from lateen.local.containers import Backoff, ContainerRunner, Ended, Waiting
 from lateen.local.podlogs import ContainerLog
 from lateen.local.sandbox import CannotStartError, Launch
 from lateen.local.spawner import Mount, Process, SpawnError, User
+from lateen.runtime.clock import SystemClock
 from lateen.sources.kubeclient import UnreachableError
 
 SECONDS = 5.0
@@ -124,7 +126,7 @@ class Case:
         self.clock = Clock()
         self.events: list[tuple[str, str]] = []
         self.states: list[object] = []
-        self.log = ContainerLog(folder / "main.log")
+        self.log = ContainerLog(folder / "main.log", SystemClock())
         self.runner = ContainerRunner(
             Container(name="main", image="x", **fields),  # type: ignore[arg-type]
             pod,
@@ -193,7 +195,7 @@ def test_program_that_cannot_be_started_is_a_failed_run(tmp_path: Path) -> None:
         assert await one.runner.run() == 128
         assert isinstance(one.runner.state, Ended)
         assert one.runner.state.message == "There is no program x in the pod."
-        assert (tmp_path / "main.log").read_text() == "lateen: There is no program x in the pod.\n"
+        assert (tmp_path / "main.log").read_text().endswith(" lateen: There is no program x in the pod.\n")
         assert ("Failed", "Error: There is no program x in the pod.") in one.events
 
     run(case)
@@ -233,7 +235,7 @@ def test_follower_of_the_log_hears_the_end(tmp_path: Path) -> None:
         assert await following == b"said\n"
 
     async def read(log: ContainerLog) -> bytes:
-        return b"".join([chunk async for chunk in log.read(follow=True, tail=None)])
+        return b"".join([chunk async for chunk in log.read(LogOptions(follow=True))])
 
     run(case)
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from lateen.kube.errors import bad_request
+from lateen.kube.options import LogOptions
 from lateen.serve.http_kube.node import STDERR, STDOUT
 
 
@@ -66,12 +67,12 @@ class FakeNode:
         self.followed = asyncio.Event()
         self.ends = asyncio.Event()
 
-    async def logs(self, namespace: str, pod: str, container: str, *, follow: bool, tail: int | None) -> AsyncIterator[bytes]:
+    async def logs(self, namespace: str, pod: str, container: str, options: LogOptions) -> AsyncIterator[bytes]:
         if container == "waiting":
             raise bad_request(f'container "{container}" in pod "{pod}" is waiting to start')
-        for line in self.lines[-tail:] if tail else self.lines:
+        for line in self.lines[-options.tail :] if options.tail else self.lines:
             yield line
-        if follow:
+        if options.follow:
             self.followed.set()
             await self.ends.wait()
             yield b"last\n"

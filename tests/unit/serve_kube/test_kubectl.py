@@ -347,3 +347,17 @@ def test_a_kind_that_the_user_defines(tmp_path: Path, binary: str) -> None:
         assert "the server doesn't have a resource type" in (await kubectl("get", "boats.sea.example")).err
 
     run(tmp_path, binary, check)
+
+
+@pytest.mark.parametrize("binary", binaries())
+def test_kinds_are_explained_from_version_2_too(tmp_path: Path, binary: str) -> None:
+    """The one document that old versions of kubectl read, in its protobuf form."""
+
+    async def check(kubectl: Kubectl, api: RunningApi) -> None:
+        explained = await kubectl.ok("explain", "vs.spec.http.retries", "--output=plaintext-openapiv2")
+        assert re.search(r"attempts\s+<integer>", explained)
+        assert re.search(
+            r"RESOURCE: containers <\[\]Object>", await kubectl.ok("explain", "pod.spec.containers", "--output=plaintext-openapiv2")
+        )
+
+    run(tmp_path, binary, check)

@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
+from lateen.kube.options import LogOptions
+
 __all__ = ["STDERR", "STDOUT", "ExecSession", "NodeBackend"]
 
 STDOUT, STDERR = 1, 2
@@ -39,8 +41,8 @@ class ExecSession(Protocol):
 class NodeBackend(Protocol):
     """The node as the API sees it."""
 
-    def logs(self, namespace: str, pod: str, container: str, *, follow: bool, tail: int | None) -> AsyncIterator[bytes]:
-        """A container's output: its last `tail` lines or all, then, with `follow`, what comes until the container ends."""
+    def logs(self, namespace: str, pod: str, container: str, options: LogOptions) -> AsyncIterator[bytes]:
+        """A container's output; with `follow` until the container ends."""
         ...
 
     async def exec(self, namespace: str, pod: str, container: str, command: Sequence[str], *, tty: bool, stdin: bool) -> ExecSession:

@@ -16,7 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from lateen.kube import errors
 from lateen.kube.errors import ApiError
-from lateen.kube.options import flag, whole_number
+from lateen.kube.options import flag, log_options
 from lateen.kube.paths import Target, parse_path
 from lateen.kube.records import JsonObject, dicts, load, section
 from lateen.runtime import tasks
@@ -61,16 +61,8 @@ class Pods:
         container = self._container(target, request.query_params)
         if request.method != "GET":
             raise errors.method_not_allowed()
-        if flag(request.query_params, "previous"):
-            raise errors.bad_request(f'previous terminated container "{container}" in pod "{target.name}" not found')
-        tail = request.query_params.get("tailLines")
-        stream = self._backend().logs(
-            target.namespace,
-            target.name,
-            container,
-            follow=flag(request.query_params, "follow"),
-            tail=max(0, whole_number(tail, "tailLines")) if tail else None,
-        )
+        options = log_options(request.query_params, self._live.now().timestamp())
+        stream = self._backend().logs(target.namespace, target.name, container, options)
         first = tasks.spawn(_next(stream), name="pod-log")
         await asyncio.wait([first], timeout=_PATIENCE)
         if first.done() and (error := first.exception()) is not None:
