@@ -7,7 +7,7 @@ import pytest
 from lateen.testing.certificates import secret_object
 from lateen.testing.liveenvoy import GATEWAY, LiveEnvoy
 from lateen.testing.manifests import service
-from lateen.testing.yard import Dial, Heard, Tls
+from lateen.testing.yard import Dial, Heard, Server, Tls
 
 pytestmark = [pytest.mark.envoy, pytest.mark.netns, pytest.mark.slow]
 
@@ -167,3 +167,42 @@ def test_grpc_web_becomes_grpc(gateway: LiveEnvoy) -> None:
         gateway.obey(WEB, gateway_object("one", server(8085, protocol, "'*'")), routes("a", "'*'", http("web")), proxy=GATEWAY)
         heard = gateway.ask(call)[0]
         assert f'"content-type": "{expected}"' in heard.headers.get("grpc-message", heard.body)
+
+
+INSIDE = """---
+kind: ServiceEntry
+apiVersion: networking.istio.io/v1
+metadata: {name: inside, namespace: default}
+spec:
+  hosts: [inside.local]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{name: tcp, number: 90, protocol: TCP}]
+  endpoints:
+  - {address: 10.5.0.1, ports: {tcp: PORT}, labels: {version: v1, security.istio.io/tlsMode: istio}}
+  - {address: 10.5.0.2, ports: {tcp: PORT}, labels: {version: v2, security.istio.io/tlsMode: istio}}
+  - {address: 10.5.0.3, ports: {tcp: PORT}, labels: {version: v2}}
+---
+kind: DestinationRule
+apiVersion: networking.istio.io/v1
+metadata: {name: inside, namespace: default}
+spec: {host: inside.local, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]}
+"""
+
+
+def test_mutual_tls_of_sidecars_is_passed_on_by_its_server_name(gateway: LiveEnvoy) -> None:
+    """AUTO_PASSTHROUGH: the name says service, port and subset; nothing is opened, and what takes no mutual TLS is not asked."""
+    port = gateway.serve(Server(kind="tcp", certificate=gateway.certificate))[0]
+    servers = [
+        server(number, "TLS", f"'{hosts}'", ", tls: {mode: AUTO_PASSTHROUGH}") for number, hosts in ((15443, "*.local"), (15444, "*.org"))
+    ]
+    gateway.obey(INSIDE.replace("PORT", str(port)), gateway_object("one", *servers), proxy=GATEWAY)
+
+    def dial(name: str, alpn: str = "istio", at: int = 15443) -> Dial:
+        return Dial(port=at, protocol="tcp", tls=Tls(name=name, alpn=(alpn,)))
+
+    names = [f"outbound_.90_.{subset}_.inside.local" for subset in ("v1", "v2", "v2", "v2", "v3")]
+    *passed, unknown = gateway.ask(*(dial(name) for name in names))
+    assert [one.body.partition(":")[0] for one in passed] == ["10.5.0.1", "10.5.0.2", "10.5.0.2", "10.5.0.2"]
+    refused = gateway.ask(dial(names[0], alpn="h2"), dial(names[0], at=15444), dial("inside.local"))
+    assert all(one.error for one in (unknown, *refused))

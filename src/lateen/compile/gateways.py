@@ -14,8 +14,9 @@ from lateen.model.scope import ServiceInstance
 from lateen.model.service import Protocol
 from lateen.util.problem import Problem
 
-__all__ = ["merge_gateways", "services_of_gateway"]
+__all__ = ["AUTO_PASSTHROUGH", "merge_gateways", "services_of_gateway"]
 
+AUTO_PASSTHROUGH = "AUTO_PASSTHROUGH"  # mode of servers that pass on what sidecars sent, to where its server name says
 _SERVICES = "internal.istio.io/gateway-service"  # written by whoever made the Gateway for certain Services
 
 _PROTOCOLS = {protocol.value: protocol for protocol in Protocol}

@@ -9,6 +9,7 @@ from lateen.api.objects import Secret
 from lateen.api.virtualservice import Destination
 from lateen.compile.accesslog import mesh_access_logs
 from lateen.compile.authn import effective_authn
+from lateen.compile.autopassthrough import AutoPassthrough
 from lateen.compile.base import Base, mesh_of
 from lateen.compile.clusters import Clusters
 from lateen.compile.extensions import Extension, extensions_for, with_extensions
@@ -54,9 +55,10 @@ class GatewayView(Struct, frozen=True, kw_only=True):
 class Listeners:
     """Listeners by scope."""
 
-    def __init__(self, graph: Graph, base: Base, scopes: Scopes, clusters: Clusters, routes: Routes) -> None:
+    def __init__(self, graph: Graph, base: Base, scopes: Scopes, clusters: Clusters, passed_on: AutoPassthrough, routes: Routes) -> None:
         self._base = base
         self._clusters = clusters
+        self._passed_on = passed_on
         self._routes = routes
         self.outbound: Collection[OutboundScope, tuple[ListenerPlan, ...]] = graph.one(
             "outbound listeners", scopes.outbound, self._outbound
@@ -175,6 +177,7 @@ class Listeners:
             access_logs=mesh_access_logs(mesh),
             security=security,
             path_normalization=path_normalization(mesh),
+            passed_on=self._passed_on.server_names(read, scope),
         )
 
     def _hosts(

@@ -5,7 +5,10 @@ from typing import Literal
 from lateen.api.meshconfig import MeshConfig
 from lateen.model.listenerplan import PathNormalization
 
-__all__ = ["min_tls", "path_normalization"]
+__all__ = ["HTTP_IN_TLS", "MESH_PROTOCOLS", "min_tls", "path_normalization"]
+
+HTTP_IN_TLS = ("istio-http/1.0", "istio-http/1.1", "istio-h2")  # what sidecars offer in mutual TLS that carries HTTP
+MESH_PROTOCOLS = ("istio", "istio-peer-exchange", *HTTP_IN_TLS)  # or anything
 
 
 def min_tls(mesh: MeshConfig) -> Literal["TLSV1_2", "TLSV1_3"]:

@@ -7,8 +7,10 @@ from msgspec.structs import replace
 
 from lateen.api.virtualservice import Destination
 from lateen.compile.bindings import bound_routes
+from lateen.compile.gateways import AUTO_PASSTHROUGH
 from lateen.compile.l4routes import L4Target, tcp_plan, tcp_targets, tls_targets
 from lateen.compile.matches import Place
+from lateen.compile.meshtls import MESH_PROTOCOLS
 from lateen.compile.routenames import gateway_route, gateway_tls_route
 from lateen.compile.servertls import server_tls
 from lateen.model.gateway import GatewayPort, MergedServer
@@ -27,6 +29,7 @@ from lateen.model.listenerplan import (
 from lateen.model.route import VirtualRoutes
 from lateen.model.security import WorkloadSecurity
 from lateen.model.service import Protocol
+from lateen.util.hosts import matches
 
 __all__ = ["GatewayContext", "plan_gateway_listener"]
 
@@ -47,6 +50,7 @@ class GatewayContext(Struct, frozen=True, kw_only=True):
     access_logs: tuple[AccessLogPlan, ...] = ()
     security: WorkloadSecurity = WorkloadSecurity()
     path_normalization: PathNormalization = "BASE"
+    passed_on: tuple[tuple[str, str], ...] = ()  # hosts of services, and the server names that mean their clusters
 
 
 def plan_gateway_listener(port: GatewayPort, context: GatewayContext) -> ListenerPlan | None:
@@ -95,8 +99,24 @@ def _server_chains(name: str, port: GatewayPort, server: MergedServer, context: 
         place, gateway = server.gateway.split("/")
         route = gateway_tls_route(server.number, server.port_name, gateway, place, port.bind)
         return [_http_chain(server.name or f"outbound_{name}", route, _sni(_hosts(server)), tls, context)]
+    if server.tls is not None and server.tls.mode == AUTO_PASSTHROUGH:
+        return _passed_on(server, context)
     targets = [target for routes, hosts in bound_routes(server, context.routes) for target in _targets(server, routes, hosts, context)]
     return [_tcp_chain(server, target, tls, context) for target in targets]
+
+
+def _passed_on(server: MergedServer, context: GatewayContext) -> list[ChainPlan]:
+    """A chain for each service of the mesh under the server's hosts. Nothing is asked of who calls: the service itself does that."""
+    hosts = _hosts(server)
+    return [
+        ChainPlan(
+            match=ChainMatch(server_names=(name,), protocols=MESH_PROTOCOLS),
+            application=TcpPlan(stat_prefix=name, clusters=((name, 0),), access_logs=context.access_logs),
+            connect_timeout=True,
+        )
+        for service, name in context.passed_on
+        if any(matches(host, service) for host in hosts)
+    ]
 
 
 def _targets(server: MergedServer, routes: VirtualRoutes, hosts: tuple[str, ...], context: GatewayContext) -> tuple[L4Target, ...]:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lateen.compile.inboundports import InboundPort
+from lateen.compile.meshtls import HTTP_IN_TLS, MESH_PROTOCOLS
 from lateen.compile.servertls import server_tls
 from lateen.model.authn import Authn, MtlsMode
 from lateen.model.listenerplan import (
@@ -33,9 +34,7 @@ from lateen.model.service import Protocol
 __all__ = ["INBOUND_PORT", "InboundSettings", "plan_inbound"]
 
 INBOUND_PORT = 15006
-_HTTP_IN_TLS = ("istio-http/1.0", "istio-http/1.1", "istio-h2")
 _TCP_IN_TLS = ("istio-peer-exchange", "istio")
-_ANY_IN_TLS = ("istio", "istio-peer-exchange", *_HTTP_IN_TLS)
 _PLAIN_HTTP = ("http/1.1", "h2c")
 _HTTP_ALPN = ("h2", "http/1.1")
 _TCP_ALPN = ("istio-peer-exchange", "h2", "http/1.1")
@@ -167,7 +166,7 @@ def _http_chains(port: _Port, settings: InboundSettings) -> list[ChainPlan]:
     tls = _mesh_tls(_HTTP_ALPN, settings)
     return {
         MtlsMode.STRICT: [_http(port, "tls", tls=tls)],
-        MtlsMode.PERMISSIVE: [_http(port, "tls", _ANY_IN_TLS, tls=tls), _http(port, "raw_buffer")],
+        MtlsMode.PERMISSIVE: [_http(port, "tls", MESH_PROTOCOLS, tls=tls), _http(port, "raw_buffer")],
         MtlsMode.DISABLE: [_http(port, "raw_buffer")],
     }[port.mode]
 
@@ -176,14 +175,14 @@ def _tcp_chains(port: _Port, settings: InboundSettings) -> list[ChainPlan]:
     tls = _mesh_tls(_TCP_ALPN, settings)
     return {
         MtlsMode.STRICT: [_tcp(port, "tls", tls=tls)],
-        MtlsMode.PERMISSIVE: [_tcp(port, "tls", _ANY_IN_TLS, tls=tls), _tcp(port, "tls"), _tcp(port, "raw_buffer")],
+        MtlsMode.PERMISSIVE: [_tcp(port, "tls", MESH_PROTOCOLS, tls=tls), _tcp(port, "tls"), _tcp(port, "raw_buffer")],
         MtlsMode.DISABLE: [_tcp(port, "raw_buffer")],
     }[port.mode]
 
 
 def _auto_chains(port: _Port, settings: InboundSettings) -> list[ChainPlan]:
     http_tls, tcp_tls = _mesh_tls(_HTTP_ALPN, settings), _mesh_tls(_TCP_ALPN, settings)
-    secure = _http(port, "tls", _HTTP_IN_TLS, tls=http_tls)
+    secure = _http(port, "tls", HTTP_IN_TLS, tls=http_tls)
     plain = _http(port, "raw_buffer", _PLAIN_HTTP)
     return {
         MtlsMode.STRICT: [secure, _tcp(port, "tls", tls=tcp_tls)],

@@ -1,5 +1,6 @@
 """The whole graph, in order: what is read, who is connected, clusters, routes, listeners, names. The only file that knows all of it."""
 
+from lateen.compile.autopassthrough import AutoPassthrough
 from lateen.compile.base import Base
 from lateen.compile.clusters import Clusters
 from lateen.compile.credentials import Credentials
@@ -23,9 +24,10 @@ class World:
         self.scopes = Scopes(graph, self.base)
         self.clusters = Clusters(graph, self.base, self.scopes)
         self.places = Places(graph, self.base, self.scopes, self.clusters)
+        self.passed_on = AutoPassthrough(graph, self.base, self.scopes, self.clusters, self.places)
         self.credentials = Credentials(graph, self.base, self.scopes, self.clusters)
         self.routes = Routes(graph, self.base, self.scopes, self.clusters)
-        self.listeners = Listeners(graph, self.base, self.scopes, self.clusters, self.routes)
+        self.listeners = Listeners(graph, self.base, self.scopes, self.clusters, self.passed_on, self.routes)
         self.names = Names(graph, self.base)
         self.inputs = self.base.inputs
         self.mesh = self.base.mesh

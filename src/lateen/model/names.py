@@ -9,6 +9,7 @@ __all__ = [
     "UNIX",
     "inbound_cluster",
     "outbound_cluster",
+    "passed_cluster",
     "sni",
 ]
 
@@ -28,6 +29,12 @@ def outbound_cluster(port: int, subset: str, host: str) -> str:
 def inbound_cluster(port: int) -> str:
     """The cluster of a port of the workload itself; it names no host."""
     return f"inbound|{port}||"
+
+
+def passed_cluster(cluster: str) -> str:
+    """What an outbound cluster is called at gateways that pass mutual TLS on unopened: the server name that means it."""
+    _, port, subset, host = cluster.split("|")
+    return sni(int(port), subset, host)
 
 
 def sni(port: int, subset: str, host: str) -> str:

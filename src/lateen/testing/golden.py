@@ -120,9 +120,11 @@ def _plans(world: World) -> dict[str, dict[str, Any]]:
     """Every plan of the one proxy, by kind and name."""
     clusters = [
         *(plan for _, plan in world.clusters.plans.items()),
+        *(plan for _, plan in world.passed_on.plans.items()),
         *(plan for _, plans in world.clusters.inbound.items() for plan in plans),
     ]
     gateways = [view for _, view in world.listeners.gateways.items()]
+    endpoints = [plan for found in (world.clusters.endpoints, world.passed_on.endpoints) for _, plan in found.items()]
     listeners = [plan for _, plans in world.listeners.outbound.items() for plan in plans]
     listeners += [plan for _, plan in world.listeners.inbound.items()] + [plan for view in gateways for plan in view.listeners]
     tables = [table for _, table in world.routes.tables.items()]
@@ -134,7 +136,7 @@ def _plans(world: World) -> dict[str, dict[str, Any]]:
     routes |= {name: list(hosts) for view in gateways for name, hosts in view.routes.items()}
     return {
         "clusters": {plan.name: short(plan) for plan in clusters},
-        "endpoints": {plan.cluster: short(plan) for _, plan in world.clusters.endpoints.items()},
+        "endpoints": {plan.cluster: short(plan) for plan in endpoints},
         "listeners": {plan.name: short(plan) for plan in listeners},
         "routes": {name: short(hosts) for name, hosts in routes.items()},
     }

@@ -16,7 +16,7 @@ from lateen.graph import Collection, Commit, Graph, Read
 from lateen.model.clusterplan import ClusterPlan, EndpointsPlan, PassthroughPlan
 from lateen.model.frame import Frame, Owner, Snapshot
 from lateen.model.listenerplan import ListenerPlan
-from lateen.model.names import inbound_cluster
+from lateen.model.names import inbound_cluster, passed_cluster
 from lateen.model.patchplan import FilterPlan, Key, Patch
 from lateen.model.routeplan import VirtualHostPlan
 from lateen.model.scope import Client, EndpointView, GatewayScope, InboundScope, OutboundScope
@@ -74,6 +74,13 @@ class Snapshots:
             "endpoint frames by place", places.endpoints, _endpoint_frame
         )
         self._near_clusters: Collection[tuple[PlacedView, str], Frame] = graph.one("cluster frames by place", places.plans, _cluster_frame)
+        passed_on = world.passed_on
+        self._passed_clusters: Collection[tuple[PlacedView, str], Frame] = graph.one(
+            "cluster frames passed on", passed_on.plans, _cluster_frame
+        )
+        self._passed_endpoints: Collection[tuple[PlacedView, str], Frame] = graph.one(
+            "endpoint frames passed on", passed_on.endpoints, _endpoint_frame
+        )
         self._near: Collection[Placed, Snapshot] = graph.one("frames by place", places.of_client, self._frames_near)
         self._client_secrets: Collection[Client, Frames] = graph.one("secret frames of clients", world.credentials.secrets, _secret_frames)
         self._snapshots: Collection[ScopeSet, Snapshot] = graph.one("snapshots", scopes.sets, self._snapshot)
@@ -148,7 +155,7 @@ class Snapshots:
 
     def _snapshot(self, read: Read, scopes: ScopeSet, _none: None) -> tuple[Snapshot, Problems]:
         if scopes.kind == "router":
-            return self._gateway(read, scopes.gateway[0], scopes.place), ()
+            return self._gateway(read, scopes), ()
         outbound, inbound = scopes.outbound[0], scopes.inbound[0]
         taken_in, sent_out = read.get(self._inbound, inbound) or _EMPTY, read.get(self._outbound, outbound) or _EMPTY
         clusters, endpoints = self._of_client(read, outbound.client, scopes.place)
@@ -213,17 +220,29 @@ class Snapshots:
         clusters, endpoints = read.get(self._client_clusters, client) or {}, read.get(self._client_endpoints, client) or {}
         return {**clusters, **near[CLUSTER]}, {**endpoints, **near[ENDPOINTS]} if near[ENDPOINTS] else endpoints
 
+    def _passed(self, read: Read, scopes: ScopeSet, frames: Collection[tuple[PlacedView, str], Frame]) -> Frames:
+        """What an AUTO_PASSTHROUGH server leads to."""
+        found: dict[str, Frame] = {}
+        for placed in read.get(self._world.passed_on.of_gateway, scopes) or ():
+            for name, _ in read.get(self._world.clusters.names, placed.view) or ():
+                passed = passed_cluster(name)
+                frame = read.get(frames, (placed, passed))
+                if frame is not None:
+                    found[passed] = frame
+        return found
+
     def _fixed_of(self, read: Read, kind: str) -> Frames:
         return (read.get(self._fixed, ()) or {}).get(kind, {})
 
-    def _gateway(self, read: Read, scope: GatewayScope, place: EndpointView) -> Snapshot:
-        clusters, endpoints = self._of_client(read, scope.client, place)
+    def _gateway(self, read: Read, scopes: ScopeSet) -> Snapshot:
+        scope = scopes.gateway[0]
+        clusters, endpoints = self._of_client(read, scope.client, scopes.place)
         served = read.get(self._gateways, scope) or _EMPTY
         return {
             **served,
             SECRET: {**served[SECRET], **(read.get(self._client_secrets, scope.client) or {})},
-            CLUSTER: {**self._fixed_of(read, "router"), **clusters},
-            ENDPOINTS: endpoints,
+            CLUSTER: {**self._fixed_of(read, "router"), **clusters, **self._passed(read, scopes, self._passed_clusters)},
+            ENDPOINTS: {**endpoints, **self._passed(read, scopes, self._passed_endpoints)},
         }
 
 
