@@ -31,6 +31,7 @@ from lateen.model.frame import Snapshot
 from lateen.model.listenerplan import MeshTls
 from lateen.model.scope import Proxy
 from lateen.runtime.clock import SystemClock
+from lateen.serve.callers import Callers
 from lateen.serve.grpc_ads import AdsService
 from lateen.serve.grpc_doors import open_secure_door
 from lateen.server.rootca import ControlPlaneIdentity, load_or_create_root
@@ -246,7 +247,7 @@ async def mesh(folder: Path) -> AsyncIterator[Mesh]:
     signer = Signer(load_or_create_root(folder / "ca", "cluster.local", clock))
     door = open_secure_door(f"127.0.0.1:{xds}", ControlPlaneIdentity(signer, Identity("cluster.local", "istio-system", "istiod"), clock))
     hub = Hub(configuration(port))
-    await door.serve(AdsService(hub, trust_domain="cluster.local")).start()
+    await door.serve(AdsService(hub, callers=Callers("cluster.local", door.peer, None))).start()
     plan = AgentPlan(
         workload=Workload(
             name="reviews-v1-0", namespace="default", service_account="bookinfo-reviews", address="127.0.0.1", workload="reviews-v1"

@@ -17,6 +17,7 @@ from lateen.ca.signer import SelfSignedRoot, Signer
 from lateen.ca.spiffe import Identity
 from lateen.model.scope import Proxy
 from lateen.runtime.clock import SystemClock
+from lateen.serve.callers import Caller, Callers
 from lateen.serve.grpc_ads import AdsService
 from lateen.serve.grpc_doors import open_secure_door
 from lateen.server.rootca import ControlPlaneIdentity
@@ -43,22 +44,29 @@ def node(namespace: str, account: str) -> base_pb2.Node:
     return json_format.ParseDict(raw, base_pb2.Node())
 
 
-async def _answer(claimed: base_pb2.Node) -> grpc.StatusCode:
+async def review(token: str) -> Caller | None:
+    """The cluster's word: each token is named for its account and its pod."""
+    account, _, pod = token.partition("@")
+    return Caller(Identity("cluster.local", "default", account), pod) if account == "sleep" else None
+
+
+async def _answer(claimed: base_pb2.Node, token: str = "") -> grpc.StatusCode:
     address = f"localhost:{free_port()}"
     door = open_secure_door(address, ControlPlaneIdentity(SIGNER, Identity("cluster.local", "istio-system", "istiod"), CLOCK))
-    await door.serve(AdsService(Hub(), trust_domain="cluster.local")).start()
+    await door.serve(AdsService(Hub(), callers=Callers("cluster.local", door.peer, review))).start()
     key, request = new_request(SLEEP)
-    chain = SIGNER.sign(request, SLEEP, 0, CLOCK.now())[0]
+    proof = () if token else (key.reveal(), SIGNER.sign(request, SLEEP, 0, CLOCK.now())[0])
+    metadata = [("authorization", f"Bearer {token}")] if token else []
 
     async def requests() -> AsyncIterator[pb.DeltaDiscoveryRequest]:
         yield pb.DeltaDiscoveryRequest(node=claimed, type_url="type.googleapis.com/envoy.config.cluster.v3.Cluster")
 
-    async with grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(SIGNER.roots_pem, key.reveal(), chain)) as channel:
+    async with grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(SIGNER.roots_pem, *proof)) as channel:
         call = channel.stream_stream(
             "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources",
             pb.DeltaDiscoveryRequest.SerializeToString,
             pb.DeltaDiscoveryResponse.FromString,
-        )(requests(), timeout=10)
+        )(requests(), timeout=10, metadata=metadata)
         try:
             await call.read()
             code: grpc.StatusCode = await call.code()
@@ -77,6 +85,22 @@ def test_a_stream_that_claims_anothers_node_is_refused(namespace: str, account: 
 def test_a_stream_of_ones_own_node_is_admitted() -> None:
     """The same certificate gets as far as the hub with its own node."""
     assert asyncio.run(_answer(node("default", "sleep"))) == grpc.StatusCode.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("token", "account", "code"),
+    [
+        ("sleep@app", "sleep", grpc.StatusCode.UNKNOWN),
+        ("sleep", "sleep", grpc.StatusCode.UNKNOWN),
+        ("sleep@app", "admin", grpc.StatusCode.PERMISSION_DENIED),
+        ("sleep@another", "sleep", grpc.StatusCode.PERMISSION_DENIED),
+        ("forged", "sleep", grpc.StatusCode.PERMISSION_DENIED),
+    ],
+    ids=["the pod's own", "one bound to no pod", "another account's node", "another pod's token", "nobody's token"],
+)
+def test_a_token_opens_a_stream_for_its_own_pod_only(token: str, account: str, code: grpc.StatusCode) -> None:
+    """A client without a certificate gets as far as the hub (UNKNOWN) with the token of the pod that its node claims."""
+    assert asyncio.run(_answer(node("default", account), token)) == code
 
 
 GATEWAYS = """

@@ -1,7 +1,7 @@
 """The xDS door: ADS streams, delta and state-of-the-world, over gRPC.
 
 Requests are handed to a hub as events and its pushes are written as ready bytes, joined from frames: nothing is serialised here.
-On a door with mutual TLS a client's certificate must be the one of the namespace and service account that its node claims.
+On the secure door a client must prove, by certificate or token, the namespace and service account that its node claims.
 Must not decide what a proxy gets.
 """
 
@@ -18,6 +18,7 @@ from envoy.service.discovery.v3 import discovery_pb2 as pb
 from lateen.ads.messages import Push, Request
 from lateen.model.scope import Proxy
 from lateen.runtime import log, tasks
+from lateen.serve.callers import Caller, Callers
 from lateen.serve.node import NodeError, proxy_from_node
 from lateen.util.wire import join, text
 
@@ -49,11 +50,11 @@ class Hub(Protocol):
 
 
 class AdsService:
-    """The two ADS methods; `trust_domain` switches on the identity check (None: plaintext door)."""
+    """The two ADS methods; `callers` switches on the identity check (None: plaintext door)."""
 
-    def __init__(self, hub: Hub, *, trust_domain: str | None) -> None:
+    def __init__(self, hub: Hub, *, callers: Callers | None) -> None:
         self._hub = hub
-        self._trust_domain = trust_domain
+        self._callers = callers
 
     def register(self, server: grpc.aio.Server) -> None:
         """Serve ADS on `server`."""
@@ -101,7 +102,7 @@ class AdsService:
         except NodeError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
             raise
-        if self._trust_domain is not None and (refusal := _mismatch(proxy, self._trust_domain, context.auth_context())):
+        if self._callers is not None and (refusal := _mismatch(proxy, await self._callers.of(context))):
             _log.warning("xDS stream refused", node=proxy.id, reason=refusal)
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, refusal)
         return proxy
@@ -203,13 +204,16 @@ async def write(outbox: "asyncio.Queue[Push]", context: Context, encode: Callabl
             await context.write(encode(push))
 
 
-def _mismatch(proxy: Proxy, trust_domain: str, auth: dict[str, list[bytes]]) -> str | None:
-    """Why the certificate is not the node's, or None."""
-    presented = {name.decode(errors="replace") for name in auth.get("x509_subject_alternative_name", ())}
-    expected = f"spiffe://{trust_domain}/ns/{proxy.namespace}/sa/{proxy.service_account}"
-    if expected in presented:
-        return None
-    return f"node {proxy.id} needs a certificate for {expected}; this client proved {', '.join(sorted(presented)) or 'nothing'}"
+def _mismatch(proxy: Proxy, caller: Caller | None) -> str | None:
+    """Why the caller may not be this node, or None."""
+    wanted = f"node {proxy.id} needs a certificate or token of service account {proxy.service_account} in namespace {proxy.namespace}"
+    if caller is None:
+        return f"{wanted}; this client proved nothing that this mesh knows"
+    if (caller.identity.namespace, caller.identity.service_account) != (proxy.namespace, proxy.service_account):
+        return f"{wanted}; this client proved {caller.identity.uri}"
+    if caller.pod and caller.pod != proxy.name:
+        return f"node {proxy.id} needs a token of its own; this client showed that of the pod {caller.pod}"
+    return None
 
 
 def decode_request(message: Message) -> Request:

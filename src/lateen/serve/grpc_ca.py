@@ -1,10 +1,9 @@
 """The certificate service that Istio's agents speak: `istio.v1.auth.IstioCertificateService/CreateCertificate`.
 
-Who gets a certificate, and for whom, follows from how the caller proved who it is and from nothing in the request: the certificate of
-its connection, else a bearer token that the cluster vouches for. Must not hold keys: it is given somebody who signs.
+Who gets a certificate, and for whom, follows from how the caller proved who it is and from nothing in the request. Must not hold keys: it
+is given somebody who signs.
 """
 
-from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import grpc
@@ -12,20 +11,19 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, st
 
 from lateen.ca.csr import CsrError
 from lateen.ca.signer import TtlError
-from lateen.ca.spiffe import Identity, SpiffeError
+from lateen.ca.spiffe import Identity
 from lateen.runtime import log
+from lateen.serve.callers import Callers
 
-__all__ = ["SERVICE", "CertificateService", "Review", "message_types"]
+__all__ = ["SERVICE", "CertificateService", "message_types"]
 
 SERVICE = "istio.v1.auth.IstioCertificateService"
 _PACKAGE = "istio.v1.auth"
-_BEARER = "bearer "
 _IMPERSONATED = "ImpersonatedIdentity"
 _log = log.get("ca")
 
 Context = Any  # grpc.aio.ServicerContext is generic in its stubs only
 Message = Any
-Review = Callable[[str], Awaitable[Identity | None]]  # whose token it is, None where nobody's
 
 
 class Signs(Protocol):
@@ -63,12 +61,11 @@ def _known(pool: descriptor_pool.DescriptorPool) -> bool:
 
 
 class CertificateService:
-    """`trust_domain` is the mesh's; `review` says whose a bearer token is."""
+    """`callers` says who asks."""
 
-    def __init__(self, sign: Signs, trust_domain: str, review: Review) -> None:
+    def __init__(self, sign: Signs, callers: Callers) -> None:
         self._sign = sign
-        self._trust_domain = trust_domain
-        self._review = review
+        self._callers = callers
         self._request, self._response = message_types()
 
     def register(self, server: grpc.aio.Server) -> None:
@@ -81,10 +78,11 @@ class CertificateService:
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {"CreateCertificate": create}),))
 
     async def _create(self, request: Message, context: Context) -> Message:
-        identity = await self._caller(context)
-        if identity is None:
+        caller = await self._callers.of(context)
+        if caller is None:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "neither a certificate of this mesh nor a token that the cluster knows")
             raise AssertionError
+        identity = caller.identity
         if _IMPERSONATED in request.metadata:
             await context.abort(
                 grpc.StatusCode.PERMISSION_DENIED, f"{identity.uri} may not ask for another's certificate ({_IMPERSONATED})"
@@ -96,22 +94,3 @@ class CertificateService:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
             raise
         return self._response(cert_chain=[part.decode() for part in chain])
-
-    async def _caller(self, context: Context) -> Identity | None:
-        names = context.auth_context().get("x509_subject_alternative_name", ())
-        proved = [found for name in names if (found := self._identity(name.decode(errors="replace"))) is not None]
-        if proved:
-            return proved[0] if len(proved) == 1 else None
-        fields = [str(value) for key, value in context.invocation_metadata() or () if key == "authorization"]
-        if len(fields) != 1 or not fields[0].lower().startswith(_BEARER):
-            return None
-        return await self._review(fields[0][len(_BEARER) :])
-
-    def _identity(self, uri: str) -> Identity | None:
-        parts = uri.split("/")
-        if len(parts) != 7 or parts[:3] != ["spiffe:", "", self._trust_domain] or (parts[3], parts[5]) != ("ns", "sa"):
-            return None
-        try:
-            return Identity(self._trust_domain, parts[4], parts[6])
-        except SpiffeError:
-            return None

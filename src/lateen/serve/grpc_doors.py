@@ -1,18 +1,16 @@
-"""The gRPC doors of the control plane: 15010 in plaintext on loopback, 15012 with mutual TLS.
+"""The gRPC doors of the control plane: 15010 in plaintext on loopback, 15012 with TLS for clients with a certificate or a token.
 
 Messages are as large as a mesh's configuration, so the limits are istiod's; a connection is closed after half an hour so that proxies
 spread over replicas. Must not know what is served.
 """
 
-from collections.abc import Callable
 from typing import Protocol
 
 import grpc
-from msgspec import Struct
 
-from lateen.util.redact import Secret
+from lateen.serve.tlsfront import Front, Identities, Peer
 
-__all__ = ["Door", "ServerIdentity", "Service", "open_plaintext_door", "open_secure_door"]
+__all__ = ["Door", "Service", "open_plaintext_door", "open_secure_door"]
 
 _OPTIONS = (
     ("grpc.max_receive_message_length", 4 << 20),
@@ -28,14 +26,6 @@ _OPTIONS = (
 )
 
 
-class ServerIdentity(Struct, frozen=True):
-    """The control plane's own certificate: chain (leaf first), its key, and the roots that clients must chain to; all PEM."""
-
-    key: Secret
-    chain: bytes
-    roots: bytes
-
-
 class Service(Protocol):
     """Something that is served: it adds its methods to a server."""
 
@@ -45,8 +35,13 @@ class Service(Protocol):
 class Door:
     """A listening gRPC server."""
 
-    def __init__(self, server: grpc.aio.Server) -> None:
+    def __init__(self, server: grpc.aio.Server, front: Front | None = None) -> None:
         self._server = server
+        self._front = front
+
+    def peer(self, address: str) -> Peer | None:
+        """What the connection that gRPC calls `address` proved; None in plaintext."""
+        return self._front.peer(address) if self._front is not None else None
 
     def serve(self, service: Service) -> "Door":
         """Serve `service` here; before `start`."""
@@ -54,46 +49,36 @@ class Door:
         return self
 
     async def start(self) -> None:
-        """Accept connections."""
+        """Accept connections; OSError when the address is taken."""
         await self._server.start()
+        if self._front is not None:
+            await self._front.start()
 
     async def stop(self, grace: float) -> None:
         """End after `grace` seconds at most."""
         await self._server.stop(grace)
+        if self._front is not None:
+            await self._front.stop()
 
 
 def open_plaintext_door(address: str) -> Door:
     """A server for tests and debugging at `address` (loopback), not started."""
     server = grpc.aio.server(options=_OPTIONS)
-    _bind(server, address, None)
+    _bind(server, address)
     return Door(server)
 
 
-def open_secure_door(address: str, identity: Callable[[], ServerIdentity]) -> Door:
-    """A server with mutual TLS at `address`, not started; `identity` is asked again for every handshake, so it may rotate."""
-    last = identity()
-
-    def fetch() -> grpc.ServerCertificateConfiguration | None:
-        nonlocal last
-        now = identity()
-        if now == last:
-            return None
-        last = now
-        return _configuration(now)
-
-    credentials = grpc.dynamic_ssl_server_credentials(_configuration(last), fetch, require_client_authentication=True)  # type: ignore[arg-type]  # None means unchanged
+def open_secure_door(address: str, identities: Identities) -> Door:
+    """A server with TLS at `address`, not started; `identities` is asked again for every handshake, so it may rotate."""
+    front = Front(address, identities)
     server = grpc.aio.server(options=_OPTIONS)
-    _bind(server, address, credentials)
-    return Door(server)
+    _bind(server, front.inner)
+    return Door(server, front)
 
 
-def _configuration(identity: ServerIdentity) -> grpc.ServerCertificateConfiguration:
-    return grpc.ssl_server_certificate_configuration([(identity.key.reveal(), identity.chain)], root_certificates=identity.roots)
-
-
-def _bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None) -> None:
+def _bind(server: grpc.aio.Server, address: str) -> None:
     try:
-        bound = server.add_insecure_port(address) if credentials is None else server.add_secure_port(address, credentials)
+        bound = server.add_insecure_port(address)
     except RuntimeError:
         bound = 0
     if not bound:

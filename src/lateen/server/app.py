@@ -4,7 +4,7 @@ Built first, started in order: nothing is served before all kinds have been read
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -22,9 +22,11 @@ from lateen.compile.world import build_world
 from lateen.graph import Graph
 from lateen.model.mesh import Settings
 from lateen.runtime.clock import Clock
+from lateen.serve.callers import Callers
 from lateen.serve.grpc_ads import AdsService
 from lateen.serve.grpc_ca import CertificateService
-from lateen.serve.grpc_doors import Door, ServerIdentity, open_plaintext_door, open_secure_door
+from lateen.serve.grpc_doors import Door, open_plaintext_door, open_secure_door
+from lateen.serve.tlsfront import Identities
 from lateen.server.canary import CANARY, Canary
 from lateen.server.distributor import Distributor
 from lateen.server.ingest import Ingest, Sources
@@ -55,7 +57,7 @@ class Doors(Struct, frozen=True, kw_only=True):
 
     plaintext: str = "127.0.0.1:15010"
     secure: str = ""
-    identity: Callable[[], ServerIdentity] | None = None
+    identity: Identities | None = None
     signer: Signer | None = None
 
 
@@ -119,10 +121,9 @@ class ControlPlane:
         self._refusals.start()
         self._rollout.start()
         if self._doors.plaintext:
-            self._open.append(self._serve(open_plaintext_door(self._doors.plaintext), trust_domain=None))
+            self._open.append(open_plaintext_door(self._doors.plaintext).serve(AdsService(self.distributor, callers=None)))
         if self._doors.secure and self._doors.identity is not None:
-            door = open_secure_door(self._doors.secure, self._doors.identity)
-            self._open.append(self._serve(self._with_certificates(door), trust_domain=self._trust_domain))
+            self._open.append(self._secure(self._doors.secure, self._doors.identity))
         for door in self._open:
             await door.start()
 
@@ -144,18 +145,18 @@ class ControlPlane:
         """Every connected proxy and what it holds."""
         return self.distributor.fleet.status()
 
-    def _serve(self, door: Door, *, trust_domain: str | None) -> Door:
-        return door.serve(AdsService(self.distributor, trust_domain=trust_domain))
-
-    def _with_certificates(self, door: Door) -> Door:
-        signer, client = self._doors.signer, self._client
-        if signer is None or client is None:  # who asks is known by a token, which only an API can judge
+    def _secure(self, address: str, identity: Identities) -> Door:
+        door = open_secure_door(address, identity)
+        review = TokenReviewer(self._client, self._trust_domain) if self._client is not None else None  # only an API can judge tokens
+        callers = Callers(self._trust_domain, door.peer, review)
+        door.serve(AdsService(self.distributor, callers=callers))
+        if (signer := self._doors.signer) is None:
             return door
 
         def sign(csr_pem: bytes, identity: Identity, ttl: float) -> tuple[bytes, ...]:
             return signer.sign(csr_pem, identity, ttl, self._clock.now())
 
-        return door.serve(CertificateService(sign, self._trust_domain, TokenReviewer(client, self._trust_domain)))
+        return door.serve(CertificateService(sign, callers))
 
     def _on_mesh(self, mesh: MeshConfig) -> None:
         self.world.mesh.set((), mesh)

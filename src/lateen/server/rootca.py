@@ -5,7 +5,7 @@ reason for a new one. Must not be reached by anything but the process that signs
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from lateen.ca.rotation import rotate_in
 from lateen.ca.signer import DEFAULT_TTL, RootError, SelfSignedRoot, Signer
 from lateen.ca.spiffe import Identity
 from lateen.runtime.clock import Clock
-from lateen.serve.grpc_doors import ServerIdentity
+from lateen.serve.tlsfront import ServerIdentity
 
 __all__ = ["CONTROL_PLANE_NAMES", "ControlPlaneIdentity", "keep_root", "load_or_create_root", "write_private"]
 
@@ -89,6 +89,11 @@ class ControlPlaneIdentity:
             self._version = self._signer.version
             key, request = new_request(self._identity)
             chain = self._signer.sign(request, self._identity, DEFAULT_TTL, now, dns_names=self._names)
-            self._current = ServerIdentity(key=key, chain=b"".join(chain[:-1]), roots=self._signer.roots_pem)
+            roots, revoked = self._signer.roots_pem, self._signer.revoked_pem
+            self._current = ServerIdentity(key=key, chain=b"".join(chain[:-1]), roots=roots, revoked=revoked)
             self._issued = now
         return self._current
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call `changed` when the authority, its roots or its lists have changed, until the function returned is called."""
+        return self._signer.watch(changed)

@@ -6,14 +6,16 @@ import msgspec
 
 from lateen.ca.spiffe import Identity, SpiffeError
 from lateen.runtime import log
+from lateen.serve.callers import Caller
 from lateen.sources.kubeclient import KubeClient
 
-__all__ = ["AUDIENCE", "TokenReviewer", "identity_of"]
+__all__ = ["AUDIENCE", "TokenReviewer", "caller_of"]
 
 AUDIENCE = "istio-ca"
 _LONGEST = 16 * 1024  # bytes
 _PATH = "/apis/authentication.k8s.io/v1/tokenreviews"
 _USER = "system:serviceaccount:"
+_POD = "authentication.kubernetes.io/pod-name"
 _log = log.get("token-review")
 
 
@@ -24,7 +26,7 @@ class TokenReviewer:
         self._client = client
         self._trust_domain = trust_domain
 
-    async def __call__(self, token: str) -> Identity | None:
+    async def __call__(self, token: str) -> Caller | None:
         """The service account whose token it is, None where it is nobody's or not meant for us."""
         if len(token) > _LONGEST:
             return None
@@ -35,10 +37,10 @@ class TokenReviewer:
             _log.warning("token not reviewed", reason=str(error))
             return None
         status = answer.get("status") if isinstance(answer, dict) else None
-        return identity_of(status, self._trust_domain) if isinstance(status, Mapping) else None
+        return caller_of(status, self._trust_domain) if isinstance(status, Mapping) else None
 
 
-def identity_of(status: Mapping[str, object], trust_domain: str) -> Identity | None:
+def caller_of(status: Mapping[str, object], trust_domain: str) -> Caller | None:
     """What a review's status says."""
     user, audiences = status.get("user"), status.get("audiences")
     name = user.get("username") if isinstance(user, Mapping) else None
@@ -48,6 +50,13 @@ def identity_of(status: Mapping[str, object], trust_domain: str) -> Identity | N
         return None
     namespace, _, account = name.removeprefix(_USER).partition(":")
     try:
-        return Identity(trust_domain, namespace, account)
+        return Caller(Identity(trust_domain, namespace, account), _pod(user))
     except SpiffeError:
         return None
+
+
+def _pod(user: object) -> str:
+    """The pod that a token is bound to, "" where to none."""
+    extra = user.get("extra") if isinstance(user, Mapping) else None
+    names = extra.get(_POD) if isinstance(extra, Mapping) else None
+    return str(names[0]) if isinstance(names, list) and len(names) == 1 else ""

@@ -151,7 +151,7 @@ class TrialEnvoy:
 
     async def _running(self) -> _Session:
         if self._door is None:
-            self._door = open_plaintext_door(f"unix:{self._cage.socket}").serve(AdsService(self, trust_domain=None))
+            self._door = open_plaintext_door(f"unix:{self._cage.socket}").serve(AdsService(self, callers=None))
             await self._door.start()
         if self._session is None:
             await self._start()

@@ -102,7 +102,7 @@ class AcceptingEnvoy:
     async def start(self) -> None:
         """Servers first, then Envoy; it connects at the first `load`."""
         ads = self._folder / "ads"
-        self._door = open_plaintext_door(f"unix:{ads}").serve(AdsService(self._hub, trust_domain=None))
+        self._door = open_plaintext_door(f"unix:{ads}").serve(AdsService(self._hub, callers=None))
         await self._door.start()
         await self._sds.start()
         plan = BootstrapPlan(

@@ -15,10 +15,11 @@ from lateen.ca.csr import new_request
 from lateen.ca.signer import MAX_TTL, SelfSignedRoot, Signer
 from lateen.ca.spiffe import Identity
 from lateen.runtime.clock import SystemClock
+from lateen.serve.callers import Caller, Callers
 from lateen.serve.grpc_ca import SERVICE, CertificateService, message_types
-from lateen.serve.grpc_doors import open_plaintext_door, open_secure_door
+from lateen.serve.grpc_doors import open_secure_door
 from lateen.server.rootca import ControlPlaneIdentity
-from lateen.server.tokenreview import identity_of
+from lateen.server.tokenreview import caller_of
 from lateen.testing.mesh import free_port
 
 CLOCK = SystemClock()
@@ -32,8 +33,8 @@ def sign(csr_pem: bytes, identity: Identity, ttl: float) -> tuple[bytes, ...]:
     return SIGNER.sign(csr_pem, identity, ttl, CLOCK.now())
 
 
-async def review(token: str) -> Identity | None:
-    return REVIEWS if token == "good" else None
+async def review(token: str) -> Caller | None:
+    return Caller(REVIEWS) if token == "good" else None
 
 
 def names(answer: Any) -> list[str]:
@@ -47,8 +48,8 @@ async def secure(holder: Identity | None, *, issuer: Signer = SIGNER) -> AsyncIt
     """The service behind mutual TLS, called with a certificate of `holder` by `issuer`."""
     address = f"localhost:{free_port()}"
     identity = ControlPlaneIdentity(SIGNER, Identity("cluster.local", "istio-system", "istiod"), CLOCK)
-    door = open_secure_door(address, identity).serve(CertificateService(sign, "cluster.local", review))
-    await door.start()
+    door = open_secure_door(address, identity)
+    await door.serve(CertificateService(sign, Callers("cluster.local", door.peer, review))).start()
     key, chain = None, None
     if holder is not None:
         secret, csr = new_request(holder)
@@ -104,14 +105,14 @@ def test_what_may_not_be_asked_is_refused() -> None:
 @pytest.mark.parametrize(
     ("holder", "issuer", "code"),
     [
-        (None, SIGNER, grpc.StatusCode.UNAVAILABLE),
+        (None, SIGNER, grpc.StatusCode.UNAUTHENTICATED),
         (REVIEWS, Signer(SelfSignedRoot.create("cluster.local", CLOCK.now())), grpc.StatusCode.UNAVAILABLE),
         (Identity("elsewhere.example", "default", "reviews"), SIGNER, grpc.StatusCode.UNAUTHENTICATED),
     ],
     ids=["no certificate", "another root", "another trust domain"],
 )
 def test_strangers_get_nothing(holder: Identity | None, issuer: Signer, code: grpc.StatusCode) -> None:
-    """Without a certificate of this mesh there is no connection, with one of another trust domain no answer."""
+    """With a certificate of another root there is no connection, with none or one of another trust domain no answer."""
 
     async def run() -> None:
         async with secure(holder, issuer=issuer) as create:
@@ -124,17 +125,26 @@ def test_a_token_that_the_cluster_vouches_for_is_enough() -> None:
     """`authorization: Bearer`: a good token gives its owner's certificate; a bad one, two, or another scheme give none."""
 
     async def run() -> None:
-        address = f"127.0.0.1:{free_port()}"
-        door = open_plaintext_door(address).serve(CertificateService(sign, "cluster.local", review))
-        await door.start()
         csr = new_request(ADMIN)[1].decode()
-        async with grpc.aio.insecure_channel(address) as channel:
-            create = channel.unary_unary(f"/{SERVICE}/CreateCertificate", Request.SerializeToString, Response.FromString)
+        async with secure(None) as create:
             good = ("authorization", "Bearer good")
             assert names(await create(Request(csr=csr), metadata=[good], timeout=10)) == [REVIEWS.uri]
             for metadata in ([], [("authorization", "Bearer bad")], [("authorization", "Basic good")], [good, good]):
                 assert await refused(create(Request(csr=csr), metadata=metadata, timeout=10)) == grpc.StatusCode.UNAUTHENTICATED
-        await door.stop(0)
+
+    asyncio.run(run())
+
+
+def test_a_certificate_goes_before_a_token() -> None:
+    """Whose certificate is of another trust domain gets nothing, whatever token comes with it; ours is the certificate's owner's."""
+
+    async def run() -> None:
+        good = ("authorization", "Bearer good")
+        csr = new_request(REVIEWS)[1].decode()
+        async with secure(Identity("elsewhere.example", "default", "reviews")) as create:
+            assert await refused(create(Request(csr=csr), metadata=[good], timeout=10)) == grpc.StatusCode.UNAUTHENTICATED
+        async with secure(ADMIN) as create:
+            assert names(await create(Request(csr=csr), metadata=[good], timeout=10)) == [ADMIN.uri]
 
     asyncio.run(run())
 
@@ -142,7 +152,9 @@ def test_a_token_that_the_cluster_vouches_for_is_enough() -> None:
 def test_a_token_for_another_audience_is_nobodys() -> None:
     """The cluster's review must name our audience and a service account."""
     user = {"username": "system:serviceaccount:default:reviews"}
-    assert identity_of({"authenticated": True, "user": user, "audiences": ["istio-ca"]}, "cluster.local") == REVIEWS
+    assert caller_of({"authenticated": True, "user": user, "audiences": ["istio-ca"]}, "cluster.local") == Caller(REVIEWS)
+    bound = {**user, "extra": {"authentication.kubernetes.io/pod-name": ["reviews-1"]}}
+    assert caller_of({"authenticated": True, "user": bound, "audiences": ["istio-ca"]}, "cluster.local") == Caller(REVIEWS, "reviews-1")
     for status in (
         {"authenticated": False, "user": user, "audiences": ["istio-ca"]},
         {"authenticated": True, "user": user, "audiences": ["vault"]},
@@ -150,4 +162,4 @@ def test_a_token_for_another_audience_is_nobodys() -> None:
         {"authenticated": True, "user": {"username": "alice"}, "audiences": ["istio-ca"]},
         {"authenticated": True, "user": {"username": "system:serviceaccount:default:a/b"}, "audiences": ["istio-ca"]},
     ):
-        assert identity_of(status, "cluster.local") is None
+        assert caller_of(status, "cluster.local") is None
