@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from lateen.api.envoyfilter import ConfigPatch, EnvoyFilter, ListenerMatch, ObjectMatch, RouteConfigurationMatch
 from lateen.api.meta import Key
-from lateen.compile.subjects import GATEWAY_NAME
+from lateen.compile.subjects import GATEWAY_NAME, Subject, is_meant
 from lateen.model.patchplan import FilterPlan, Patch, PatchMatch, PatchRef
 from lateen.model.scope import Proxy
 from lateen.util.problem import Problem, Problems
@@ -34,7 +34,7 @@ def compile_envoy_filter(one: EnvoyFilter) -> tuple[FilterPlan, Problems]:
     return FilterPlan(
         owner=(key, meta.generation),
         selector=canonical(spec.workload_selector.labels) if spec.workload_selector is not None else (),
-        gateways=tuple(ref.name for ref in spec.target_refs if ref.kind == "Gateway"),
+        targets=spec.target_refs,
         priority=int(spec.priority),
         age=(meta.creation_timestamp, meta.name, meta.namespace),
         patches=tuple(patches),
@@ -117,15 +117,18 @@ def patches_for(proxy: Proxy, labels: Mapping[str, str], plans: Iterable[FilterP
     def order(plan: FilterPlan) -> tuple[int, bool, tuple[str, str, str]]:
         return plan.priority, plan.owner[0].namespace != root, plan.age
 
-    chosen = sorted((plan for plan in plans if _selected(plan, labels)), key=order)
+    chosen = sorted((plan for plan in plans if _selected(plan, proxy, labels, root)), key=order)
     found = ((plan.owner[0], tuple(patch.index for patch in plan.patches if _concerns(patch, proxy))) for plan in chosen)
     return tuple(ref for ref in found if ref[1])
 
 
-def _selected(plan: FilterPlan, labels: Mapping[str, str]) -> bool:
-    if plan.gateways:
-        return labels.get(GATEWAY_NAME, "") in plan.gateways
-    return matches(plan.selector, labels)
+def _selected(plan: FilterPlan, proxy: Proxy, labels: Mapping[str, str], root: str) -> bool:
+    subject = Subject(
+        namespace=proxy.namespace,
+        selectors=(plan.selector,) if matches(plan.selector, labels) else (),
+        gateway=labels.get(GATEWAY_NAME, "") if proxy.kind == "router" else None,
+    )
+    return is_meant(plan.targets, plan.selector, plan.owner[0].namespace, subject, root)
 
 
 def _concerns(patch: Patch, proxy: Proxy) -> bool:

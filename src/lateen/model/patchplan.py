@@ -5,7 +5,7 @@ A change's text is opaque here: only `xds.patches` knows Envoy's messages.
 
 from msgspec import Struct
 
-from lateen.api.meta import Key
+from lateen.api.meta import Key, PolicyTargetReference
 from lateen.model.frame import Owner
 from lateen.model.scope import Selector
 
@@ -54,11 +54,11 @@ class Patch(Struct, frozen=True, kw_only=True):
 
 
 class FilterPlan(Struct, frozen=True, kw_only=True):
-    """An EnvoyFilter. `age` sorts older first; `gateways` are the names of `targetRefs`."""
+    """An EnvoyFilter. `age` sorts older first."""
 
     owner: Owner
     selector: Selector
-    gateways: tuple[str, ...]
+    targets: tuple[PolicyTargetReference, ...]
     priority: int
     age: tuple[str, str, str]
     patches: tuple[Patch, ...]

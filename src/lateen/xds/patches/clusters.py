@@ -1,9 +1,11 @@
 """Changes of clusters."""
 
+from functools import partial
+
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.core.v3 import base_pb2
 
-from lateen.xds.patches.lists import Used, used
+from lateen.xds.patches.lists import Used, change_whole
 from lateen.xds.patches.merge import merge, merge_any
 from lateen.xds.patches.parse import Ready
 from lateen.xds.patches.select import Patches
@@ -13,14 +15,8 @@ __all__ = ["cluster_matches", "patch_cluster"]
 
 def patch_cluster(cluster: cluster_pb2.Cluster, hosts: tuple[str, ...], patches: Patches, found: Used) -> bool:
     """Change the cluster; whether it is to stay. `hosts` are the services of an inbound one."""
-    for ready in patches.of("CLUSTER"):
-        if not (ready.merges or ready.patch.operation == "REMOVE") or not cluster_matches(cluster.name, hosts, ready):
-            continue
-        used(ready, found)
-        if ready.patch.operation == "REMOVE":
-            return False
-        _merge(cluster, ready)
-    return True
+    name = cluster.name
+    return change_whole(cluster, patches.of("CLUSTER"), lambda ready: cluster_matches(name, hosts, ready), found, partial(_merge, cluster))
 
 
 def cluster_matches(name: str, hosts: tuple[str, ...], ready: Ready) -> bool:

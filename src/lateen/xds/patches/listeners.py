@@ -1,13 +1,14 @@
 """Changes of listeners, and of the chains and filters in them."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from envoy.config.listener.v3 import listener_components_pb2 as chain_pb2
 from envoy.config.listener.v3 import listener_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
 
 from lateen.xds.filters.alpn import NAME as ALPN
-from lateen.xds.patches.lists import Used, change_list, named, used
+from lateen.xds.patches.lists import Used, change_list, change_whole, named, used
 from lateen.xds.patches.merge import merge, merge_any
 from lateen.xds.patches.parse import Ready
 from lateen.xds.patches.routes import patch_route_configuration
@@ -23,14 +24,8 @@ _FIRST, _BEFORE_LAST = ("istio.metadata_exchange",), ("istio.stats",)  # filters
 
 def patch_listener(listener: listener_pb2.Listener, patches: Patches, found: Used) -> bool:
     """Change the listener; whether it is to stay."""
-    for ready in patches.of("LISTENER"):
-        if ready.patch.operation == "ADD" or not _listener_matches(listener, ready):
-            continue
-        used(ready, found)
-        if ready.patch.operation == "REMOVE":
-            return False
-        if ready.merges:
-            _merge(listener, ready)
+    if not change_whole(listener, patches.of("LISTENER"), partial(_listener_matches, listener), found):
+        return False
     for ready in patches.of("LISTENER_FILTER"):
         if _listener_matches(listener, ready):
             change_list(listener.listener_filters, ready, named(ready.match.listener_filter or None), found)
@@ -51,16 +46,11 @@ def _patch_chains(listener: listener_pb2.Listener, patches: Patches, found: Used
 
 
 def _patch_chain(listener: listener_pb2.Listener, chain: chain_pb2.FilterChain, patches: Patches, found: Used) -> bool:
-    for ready in patches.of("FILTER_CHAIN"):
-        if ready.patch.operation == "ADD" or not _chain_matches(listener, chain, ready):
-            continue
-        used(ready, found)
-        if ready.patch.operation == "REMOVE":
-            return False
-        if ready.merges:
-            _merge_chain(chain, ready)
+    matches = partial(_chain_matches, listener, chain)
+    if not change_whole(chain, patches.of("FILTER_CHAIN"), matches, found, partial(_merge_chain, chain)):
+        return False
     for ready in patches.of("NETWORK_FILTER"):
-        if _chain_matches(listener, chain, ready):
+        if matches(ready):
             change_list(chain.filters, ready, named(ready.match.network_filter), found)
     for one in chain.filters:
         _patch_network_filter(listener, chain, one, patches, found)
@@ -73,7 +63,7 @@ def _merge_chain(chain: chain_pb2.FilterChain, ready: Ready) -> None:
     if value.HasField("transport_socket") and chain.transport_socket.name == value.transport_socket.name:
         merge_any(chain.transport_socket.typed_config, value.transport_socket.typed_config, replace_lists=ready.replaces_lists)
     else:
-        _merge(chain, ready)
+        merge(chain, ready.value, replace_lists=ready.replaces_lists)
 
 
 def _patch_network_filter(
@@ -129,10 +119,6 @@ def _merge_filter(one: chain_pb2.Filter | hcm_pb2.HttpFilter, ready: Ready) -> N
     if value.HasField("typed_config"):
         merge_any(one.typed_config, value.typed_config, replace_lists=ready.replaces_lists)
     one.name = value.name or one.name
-
-
-def _merge(into: listener_pb2.Listener | chain_pb2.FilterChain, ready: Ready) -> None:
-    merge(into, ready.value, replace_lists=ready.replaces_lists)
 
 
 def _listener_matches(listener: listener_pb2.Listener, ready: Ready) -> bool:

@@ -1,17 +1,18 @@
-"""Changes of a list whose entries have names: filters, and with another test of entries, routes.
+"""Changes of one thing as a whole, and of a list whose entries have names: filters, and with another test of entries, routes.
 
 Where a change names no entry, before means first and after means last, as in Istio.
 """
 
-from collections.abc import Callable, MutableSequence
+from collections.abc import Callable, Iterable, MutableSequence
 from typing import Protocol, TypeVar
 
 from google.protobuf.message import Message
 
 from lateen.model.frame import Owner
+from lateen.xds.patches.merge import merge
 from lateen.xds.patches.parse import Ready
 
-__all__ = ["Used", "change_list", "named", "used"]
+__all__ = ["Used", "change_list", "change_whole", "named", "used"]
 
 M = TypeVar("M", bound=Message)
 Used = set[tuple[Owner, int]]  # owner and index of changes that found their place
@@ -20,6 +21,32 @@ Used = set[tuple[Owner, int]]  # owner and index of changes that found their pla
 def used(ready: Ready, found: Used) -> None:
     """Note that the change found its place."""
     found.add((ready.owner, ready.patch.index))
+
+
+def change_whole(
+    one: Message,
+    changes: Iterable[Ready],
+    matches: Callable[[Ready], bool],
+    found: Used,
+    merge_in: Callable[[Ready], None] | None = None,
+    *,
+    replaces: bool = False,
+) -> bool:
+    """Make the changes whose operation is for a thing as a whole; whether it is to stay. `replaces`: another may be put in its place."""
+    for ready in changes:
+        operation = ready.patch.operation
+        if not (ready.merges or operation == "REMOVE" or (replaces and operation == "REPLACE")) or not matches(ready):
+            continue
+        used(ready, found)
+        if operation == "REMOVE":
+            return False
+        if not ready.merges:
+            one.CopyFrom(ready.value)
+        elif merge_in is not None:
+            merge_in(ready)
+        else:
+            merge(one, ready.value, replace_lists=ready.replaces_lists)
+    return True
 
 
 class _Named(Protocol):

@@ -4,8 +4,7 @@ from functools import partial
 
 from envoy.config.route.v3 import route_components_pb2, route_pb2
 
-from lateen.xds.patches.lists import Used, change_list, used
-from lateen.xds.patches.merge import merge
+from lateen.xds.patches.lists import Used, change_list, change_whole, used
 from lateen.xds.patches.parse import Ready
 from lateen.xds.patches.select import Patches
 
@@ -16,9 +15,8 @@ _ACTIONS = {"ROUTE": "route", "REDIRECT": "redirect", "DIRECT_RESPONSE": "direct
 
 def patch_route_configuration(routes: route_pb2.RouteConfiguration, patches: Patches, found: Used) -> None:
     """Change it in place."""
-    for ready in patches.of("ROUTE_CONFIGURATION"):
-        if ready.merges and _matches(routes.name, ready, patches.context):
-            _merge(routes, ready, found)
+    merging = (ready for ready in patches.of("ROUTE_CONFIGURATION") if ready.merges)
+    change_whole(routes, merging, lambda ready: _matches(routes.name, ready, patches.context), found)
     for index in reversed(range(len(routes.virtual_hosts))):
         if not _patch_host(routes.name, routes.virtual_hosts[index], patches, found):
             del routes.virtual_hosts[index]
@@ -29,24 +27,19 @@ def patch_route_configuration(routes: route_pb2.RouteConfiguration, patches: Pat
 
 
 def _patch_host(name: str, host: route_components_pb2.VirtualHost, patches: Patches, found: Used) -> bool:
-    for ready in patches.of("VIRTUAL_HOST"):
-        if ready.patch.operation == "ADD" or not _host_matches(name, host, ready, patches.context):
-            continue
-        if ready.patch.operation == "REMOVE":
-            used(ready, found)
-            return False
-        if ready.merges:
-            _merge(host, ready, found)
-        elif ready.patch.operation == "REPLACE":
-            host.CopyFrom(ready.value)
-            used(ready, found)
-    _patch_routes(host, [ready for ready in patches.of("HTTP_ROUTE") if _host_matches(name, host, ready, patches.context)], found)
+    def matches(ready: Ready) -> bool:
+        return _host_matches(name, host, ready, patches.context)
+
+    if not change_whole(host, patches.of("VIRTUAL_HOST"), matches, found, replaces=True):
+        return False
+    _patch_routes(host, [ready for ready in patches.of("HTTP_ROUTE") if matches(ready)], found)
     return True
 
 
 def _patch_routes(host: route_components_pb2.VirtualHost, chosen: list[Ready], found: Used) -> None:
     for index in reversed(range(len(host.routes))):
-        if not _patch_route(host.routes[index], chosen, found):
+        route = host.routes[index]
+        if not change_whole(route, chosen, partial(_route_matches, route=route), found):
             del host.routes[index]
     for ready in chosen:
         asked = ready.match.route is not None
@@ -54,23 +47,6 @@ def _patch_routes(host: route_components_pb2.VirtualHost, chosen: list[Ready], f
             continue
         if not ready.merges and ready.patch.operation not in ("REMOVE", "REPLACE"):
             change_list(host.routes, ready, partial(_route_matches, ready) if asked else None, found)
-
-
-def _patch_route(route: route_components_pb2.Route, chosen: list[Ready], found: Used) -> bool:
-    for ready in chosen:
-        if (ready.merges or ready.patch.operation == "REMOVE") and _route_matches(ready, route):
-            if ready.patch.operation == "REMOVE":
-                used(ready, found)
-                return False
-            _merge(route, ready, found)
-    return True
-
-
-def _merge(
-    into: route_pb2.RouteConfiguration | route_components_pb2.VirtualHost | route_components_pb2.Route, ready: Ready, found: Used
-) -> None:
-    merge(into, ready.value, replace_lists=ready.replaces_lists)
-    used(ready, found)
 
 
 def _matches(name: str, ready: Ready, context: str) -> bool:
