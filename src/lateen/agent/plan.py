@@ -17,12 +17,13 @@ from lateen.api.decode import to_json
 from lateen.api.meshconfig import ProxyConfig
 from lateen.ca.signer import DEFAULT_TTL
 from lateen.ca.spiffe import Identity
+from lateen.model.patchplan import BOOTSTRAP_MARK, FilterPlan, mark_of
 from lateen.serve.udp_dns import Resolver
 from lateen.util import durations
 from lateen.xds.bootstrap import BootstrapPlan
 from lateen.xds.bootstrapclusters import Pipe, Tcp
 
-__all__ = ["ENVOY", "AgentPlan", "Ports", "Workload", "bootstrap_plan", "envoy_argv"]
+__all__ = ["ENVOY", "ISTIO_VERSION", "AgentPlan", "Ports", "Workload", "bootstrap_plan", "envoy_argv"]
 
 ISTIO_VERSION = "1.31.0"  # what the configuration that we send is made for
 _META = "ISTIO_META_"
@@ -67,6 +68,7 @@ class AgentPlan(Struct, frozen=True, kw_only=True):
     cluster: str = "Kubernetes"
     domain: str = "cluster.local"
     proxy: ProxyConfig = ProxyConfig()
+    changes: tuple[FilterPlan, ...] = ()  # of the bootstrap
     user: tuple[int, int] = (1337, 1337)
     ports: Ports = Ports()
     certificate_ttl: float = DEFAULT_TTL
@@ -131,6 +133,7 @@ def bootstrap_plan(plan: AgentPlan) -> BootstrapPlan:
         agent_port=plan.ports.agent,
         health_port=plan.ports.health,
         prometheus_port=plan.ports.prometheus,
+        changes=plan.changes,
     )
 
 
@@ -156,6 +159,7 @@ def _metadata(plan: AgentPlan) -> Mapping[str, object]:
         "PROXY_CONFIG": to_json(plan.proxy),
         "SERVICE_ACCOUNT": pod.service_account,
         "WORKLOAD_NAME": pod.workload,
+        **({BOOTSTRAP_MARK: mark_of(plan.changes)} if plan.changes else {}),
         **extra,
     }
 

@@ -15,6 +15,7 @@ from lateen.api.gateway import Gateway
 from lateen.api.meshconfig import MeshConfig
 from lateen.api.meta import Key
 from lateen.api.objects import Secret
+from lateen.api.proxyconfig import ProxyConfig
 from lateen.api.security import AuthorizationPolicy, PeerAuthentication, RequestAuthentication
 from lateen.api.sidecar import Sidecar
 from lateen.api.virtualservice import VirtualService
@@ -60,6 +61,7 @@ class Base:
         self.authn_in: Index[str, Key, PeerAuthentication] = graph.index(
             "peer authentications by namespace", self.authn_objects, lambda key, _: (key.namespace,)
         )
+        self.proxy_configs: Input[Key, ProxyConfig] = graph.input("ProxyConfig")  # of agents, not of what proxies are sent
         self.envoy_filter_objects: Input[Key, EnvoyFilter] = graph.input("EnvoyFilter")
         self.envoy_filters: Collection[Key, FilterPlan] = graph.one(
             "envoy filters", self.envoy_filter_objects, lambda _read, _key, one: compile_envoy_filter(one)
@@ -117,6 +119,7 @@ class Base:
             "AuthorizationPolicy": self.authz_objects,
             "RequestAuthentication": self.request_authn_objects,
             "EnvoyFilter": self.envoy_filter_objects,
+            "ProxyConfig": self.proxy_configs,
             "WasmPlugin": self.plugin_objects,
             "TrafficExtension": self.extension_objects,
         }

@@ -14,8 +14,9 @@ from lateen.model.scope import Proxy
 from lateen.util.problem import Problem, Problems
 from lateen.util.selectors import canonical, matches
 
-__all__ = ["compile_envoy_filter", "patches_for"]
+__all__ = ["bootstrap_changes", "compile_envoy_filter", "patches_for"]
 
+_MERGES = ("MERGE", "MERGE_AND_REPLACE_LIST")
 _CONTEXTS = {"sidecar": ("ANY", "SIDECAR_INBOUND", "SIDECAR_OUTBOUND"), "router": ("ANY", "GATEWAY")}
 
 
@@ -25,12 +26,11 @@ def compile_envoy_filter(one: EnvoyFilter) -> tuple[FilterPlan, Problems]:
     key = Key(one.kind, meta.namespace, meta.name)
     patches, problems = [], []
     for index, patch in enumerate(spec.config_patches):
-        if patch.apply_to == "BOOTSTRAP":
-            problems.append(
-                _problem(one, index, "bootstraps are not patched: Envoy reads its bootstrap before it can be told; leave it out")
-            )
+        plan = _patch(index, patch)
+        if plan.of_bootstrap and plan.operation not in _MERGES:
+            problems.append(_problem(one, index, f"bootstraps are only merged into: {plan.operation} changes nothing; use MERGE"))
         else:
-            patches.append(_patch(index, patch))
+            patches.append(plan)
     return FilterPlan(
         owner=(key, meta.generation),
         selector=canonical(spec.workload_selector.labels) if spec.workload_selector is not None else (),
@@ -43,7 +43,7 @@ def compile_envoy_filter(one: EnvoyFilter) -> tuple[FilterPlan, Problems]:
 
 def _problem(one: EnvoyFilter, index: int, message: str) -> Problem:
     meta = one.metadata
-    path = f"spec.configPatches[{index}].applyTo"
+    path = f"spec.configPatches[{index}].patch.operation"
     return Problem(
         code="envoy-filter", message=message, kind=one.kind, namespace=meta.namespace, name=meta.name, path=path, severity="warning"
     )
@@ -113,13 +113,24 @@ def _route_match(routes: RouteConfigurationMatch) -> PatchMatch:
 
 def patches_for(proxy: Proxy, labels: Mapping[str, str], plans: Iterable[FilterPlan], root: str) -> tuple[PatchRef, ...]:
     """The changes that count for the proxy, of `plans` of its own and the root namespace: by priority, the root's first, older first."""
+    chosen = _chosen(proxy, labels, plans, root)
+    sent = ((plan.owner[0], (patch for patch in plan.patches if not patch.of_bootstrap and _concerns(patch, proxy))) for plan in chosen)
+    found = ((key, tuple(patch.index for patch in patches)) for key, patches in sent)
+    return tuple(ref for ref in found if ref[1])
 
+
+def bootstrap_changes(proxy: Proxy, labels: Mapping[str, str], plans: Iterable[FilterPlan], root: str) -> tuple[FilterPlan, ...]:
+    """The same for what the proxy starts with: `plans` with nothing but the changes that count for it."""
+    chosen = _chosen(proxy, labels, plans, root)
+    found = (replace(plan, patches=tuple(one for one in plan.patches if one.of_bootstrap and _concerns(one, proxy))) for plan in chosen)
+    return tuple(plan for plan in found if plan.patches)
+
+
+def _chosen(proxy: Proxy, labels: Mapping[str, str], plans: Iterable[FilterPlan], root: str) -> list[FilterPlan]:
     def order(plan: FilterPlan) -> tuple[int, bool, tuple[str, str, str]]:
         return plan.priority, plan.owner[0].namespace != root, plan.age
 
-    chosen = sorted((plan for plan in plans if _selected(plan, proxy, labels, root)), key=order)
-    found = ((plan.owner[0], tuple(patch.index for patch in plan.patches if _concerns(patch, proxy))) for plan in chosen)
-    return tuple(ref for ref in found if ref[1])
+    return sorted((plan for plan in plans if _selected(plan, proxy, labels, root)), key=order)
 
 
 def _selected(plan: FilterPlan, proxy: Proxy, labels: Mapping[str, str], root: str) -> bool:

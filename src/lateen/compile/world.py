@@ -9,6 +9,7 @@ from lateen.compile.nametable import Names
 from lateen.compile.places import Places
 from lateen.compile.routes import Routes
 from lateen.compile.scope import Scopes
+from lateen.compile.startup import Startups
 from lateen.graph import Graph
 from lateen.model.mesh import Settings
 
@@ -29,6 +30,7 @@ class World:
         self.routes = Routes(graph, self.base, self.scopes, self.clusters)
         self.listeners = Listeners(graph, self.base, self.scopes, self.clusters, self.passed_on, self.routes)
         self.names = Names(graph, self.base)
+        self.startups = Startups(graph, self.base)
         self.inputs = self.base.inputs
         self.mesh = self.base.mesh
         self.proxies = self.base.proxies

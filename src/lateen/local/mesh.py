@@ -12,7 +12,6 @@ from pathlib import Path
 from msgspec import Struct
 
 from lateen.api.decode import Decoded
-from lateen.api.meshconfig import MeshConfig
 from lateen.ca.signer import Signer
 from lateen.ca.spiffe import Identity
 from lateen.kube.records import Ref
@@ -126,7 +125,7 @@ class LocalMesh:
             signer=signer,
             watch_names=plane.distributor.watch_names,
             clock=self._clock,
-            defaults=lambda: (plane.world.mesh.get(()) or MeshConfig()).default_config,
+            startup=plane.world.startups.startup,
         )
         return plane, sidecars
 

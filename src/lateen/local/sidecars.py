@@ -15,11 +15,12 @@ from msgspec import Struct
 
 from lateen.agent.app import Agent, AgentState
 from lateen.agent.certs import OwnSigner
-from lateen.agent.plan import AgentPlan, Workload, envoy_argv
+from lateen.agent.plan import ISTIO_VERSION, AgentPlan, Workload, envoy_argv
 from lateen.agent.proxyconfig import ANNOTATION, certificate_ttl, read_proxy_config
-from lateen.api.meshconfig import ProxyConfig
 from lateen.api.pods import Pod
 from lateen.ca.signer import Signer, WorkloadName
+from lateen.compile.proxyconfigs import laid_over
+from lateen.compile.startup import Startup
 from lateen.dns.table import NameEntry, NameTable
 from lateen.local.containers import Ended, Waiting
 from lateen.local.namespaces import NetNS
@@ -28,8 +29,10 @@ from lateen.local.podparts import SidecarRequest, is_gateway
 from lateen.local.sandbox import Launch
 from lateen.local.spawner import Mount, Process, SpawnError, User
 from lateen.model.nametable import NamedHost
+from lateen.model.scope import Proxy
 from lateen.runtime.clock import Clock
 from lateen.serve.udp_dns import Resolver
+from lateen.util.selectors import canonical
 from lateen.xds.bootstrapclusters import Pipe, Tcp
 
 __all__ = ["Sidecar", "Sidecars", "WatchNames"]
@@ -50,36 +53,41 @@ class Sidecars(Struct, frozen=True, kw_only=True):
     signer: Signer
     watch_names: WatchNames
     clock: Clock
-    defaults: Callable[[], ProxyConfig] = ProxyConfig
+    startup: Callable[[Proxy], Startup]
     trust_domain: str = "cluster.local"
     resolvers: tuple[Resolver, ...] = ()
 
     def __call__(self, request: SidecarRequest) -> "Sidecar":
         """The sidecar of one pod; it does not run yet."""
         pod = request.pod
-        proxy, problems = read_proxy_config(self.defaults(), pod.metadata.annotations.get(ANNOTATION, ""), ANNOTATION)
+        meta = pod.metadata
+        workload = _workload(request)
+        startup = self.startup(_proxy(workload))
+        defaults = laid_over(startup.defaults, startup.layers.wide)
+        proxy, problems = read_proxy_config(defaults, meta.annotations.get(ANNOTATION, ""), ANNOTATION)
+        proxy = laid_over(proxy, startup.layers.own)
         for problem in problems:
             request.record("Warning", "ProxyConfig", problem.message)
         plan = AgentPlan(
-            workload=_workload(request),
+            workload=workload,
             xds=self.xds,
             directory=request.folder,
             seen_at=_SEEN_AT,
             trust_domain=self.trust_domain,
             proxy=proxy,
+            changes=startup.changes,
             certificate_ttl=certificate_ttl(proxy),
             dns=not is_gateway(request.container),
             resolvers=self.resolvers,
         )
         name = plan.workload.workload
-        labels = pod.metadata.labels
-        workload = WorkloadName(
+        certified = WorkloadName(
             workload=name,
-            namespace=pod.metadata.namespace,
-            canonical_service=labels.get("service.istio.io/canonical-name", name),
-            canonical_revision=labels.get("service.istio.io/canonical-revision", "latest"),
+            namespace=meta.namespace,
+            canonical_service=meta.labels.get("service.istio.io/canonical-name", name),
+            canonical_revision=meta.labels.get("service.istio.io/canonical-revision", "latest"),
         )
-        return Sidecar(request, plan, OwnSigner(self.signer, plan.identity, workload, self.clock), self.watch_names, self.clock)
+        return Sidecar(request, plan, OwnSigner(self.signer, plan.identity, certified, self.clock), self.watch_names, self.clock)
 
 
 def _workload(request: SidecarRequest) -> Workload:
@@ -97,6 +105,19 @@ def _workload(request: SidecarRequest) -> Workload:
         annotations=meta.annotations,
         node_name=pod.spec.node_name,
         ports=tuple(sorted(ports)),
+    )
+
+
+def _proxy(pod: Workload) -> Proxy:
+    """The proxy as it will say it is."""
+    return Proxy(
+        id=pod.name,
+        kind=pod.kind,
+        namespace=pod.namespace,
+        name=pod.name,
+        addresses=(pod.address,),
+        labels=canonical(pod.labels),
+        metadata=(("ISTIO_VERSION", ISTIO_VERSION),),
     )
 
 

@@ -3,13 +3,17 @@
 A change's text is opaque here: only `xds.patches` knows Envoy's messages.
 """
 
+from collections.abc import Iterable
+
 from msgspec import Struct
 
 from lateen.api.meta import Key, PolicyTargetReference
 from lateen.model.frame import Owner
 from lateen.model.scope import Selector
 
-__all__ = ["FilterPlan", "Key", "Patch", "PatchMatch", "PatchRef"]
+__all__ = ["BOOTSTRAP_MARK", "FilterPlan", "Key", "Patch", "PatchMatch", "PatchRef", "mark_of"]
+
+BOOTSTRAP_MARK = "LATEEN_BOOTSTRAP"  # in a node's metadata
 
 PatchRef = tuple[Key, tuple[int, ...]]  # an EnvoyFilter, and which of its changes count for a proxy
 
@@ -52,6 +56,11 @@ class Patch(Struct, frozen=True, kw_only=True):
     version: str = ""  # regular expression for the proxy's version
     metadata: Selector = ()  # of the proxy
 
+    @property
+    def of_bootstrap(self) -> bool:
+        """Whether it is for what Envoy starts with, and not for what it is sent."""
+        return self.apply_to == "BOOTSTRAP"
+
 
 class FilterPlan(Struct, frozen=True, kw_only=True):
     """An EnvoyFilter. `age` sorts older first."""
@@ -62,3 +71,13 @@ class FilterPlan(Struct, frozen=True, kw_only=True):
     priority: int
     age: tuple[str, str, str]
     patches: tuple[Patch, ...]
+
+    @property
+    def of_bootstraps(self) -> bool:
+        """Whether some change is for what Envoy starts with."""
+        return any(patch.of_bootstrap for patch in self.patches)
+
+
+def mark_of(plans: Iterable[FilterPlan]) -> str:
+    """The forms of EnvoyFilters that a proxy was started with, as its node's metadata tells them."""
+    return " ".join(f"{key.namespace}/{key.name}@{generation}" for key, generation in (plan.owner for plan in plans))

@@ -84,7 +84,9 @@ def _control_plane(client: KubeClient, run: Path, gateway: str) -> tuple[Control
     doors = Doors(secure=f"{gateway}:15012", identity=ControlPlaneIdentity(signer, identity, clock))
     plane = ControlPlane(Sources(client), settings, doors, clock)
     xds = Tcp(gateway, 15012, "istiod.istio-system.svc")
-    return plane, Sidecars(xds=xds, signer=signer, watch_names=plane.distributor.watch_names, clock=clock)
+    return plane, Sidecars(
+        xds=xds, signer=signer, watch_names=plane.distributor.watch_names, clock=clock, startup=plane.world.startups.startup
+    )
 
 
 def main() -> int:

@@ -16,11 +16,13 @@ from envoy.extensions.resource_monitors.downstream_connections.v3 import downstr
 from google.protobuf import json_format
 from msgspec import Struct
 
+from lateen.model.patchplan import FilterPlan
 from lateen.util.regexes import LARGEST_PROGRAM
 from lateen.xds.bootstrapclusters import Pipe, Tcp, build_local_cluster, build_sds_cluster, build_xds_cluster
 from lateen.xds.bootstraplisteners import build_health_listener, build_prometheus_listener
 from lateen.xds.bootstrapstats import StatsPlan, build_stats_config
 from lateen.xds.pack import serialise
+from lateen.xds.patches.bootstrap import patch_bootstrap
 from lateen.xds.values import set_duration
 
 __all__ = ["BootstrapPlan", "build_bootstrap"]
@@ -56,6 +58,7 @@ class BootstrapPlan(Struct, frozen=True, kw_only=True):
     health_port: int = 15021
     prometheus_port: int = 15090
     outlier_log: str = ""
+    changes: tuple[FilterPlan, ...] = ()  # of EnvoyFilters
 
 
 def build_bootstrap(plan: BootstrapPlan) -> bytes:
@@ -85,6 +88,7 @@ def build_bootstrap(plan: BootstrapPlan) -> bytes:
         message.cluster_manager.ClearField("outlier_detection")
     message.cluster_manager.enable_deferred_cluster_creation = True
     message.deferred_stat_options.enable_deferred_creation_stats = True
+    patch_bootstrap(message, plan.changes)
     return serialise(message)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from envoy.config.bootstrap.v3 import bootstrap_pb2
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
@@ -12,6 +13,8 @@ from lateen.model.scope import Proxy
 from lateen.testing.messages import plain, snapshot_messages
 from lateen.testing.world import MemoryWorld
 from lateen.util.selectors import canonical
+from lateen.xds.bootstrap import BootstrapPlan, build_bootstrap
+from lateen.xds.bootstrapclusters import Pipe
 from lateen.xds.patches.merge import merge
 from lateen.xds.resources import CLUSTER, EXTENSION
 
@@ -250,3 +253,30 @@ def inbound_filters(sidecar: Sidecar) -> list[str]:
     assert isinstance(listener, listener_pb2.Listener)
     chain = next(one for one in listener.filter_chains if one.filter_chain_match.destination_port.value == 8080)
     return [one.name for one in hcm_pb2.HttpConnectionManager.FromString(chain.filters[-1].typed_config.value).http_filters]
+
+
+def started_with(*filters: str, metadata: str = "") -> tuple[bootstrap_pb2.Bootstrap, list[str]]:
+    """What a pod of `web` starts with, and what is told of EnvoyFilters while a proxy with this mark of changes runs."""
+    sidecar = Sidecar(*filters, metadata={"LATEEN_BOOTSTRAP": metadata})
+    startup = sidecar.world.world.startups.startup(sidecar.world.world.proxies["p"])
+    plan = BootstrapPlan(node_id="p", node_cluster="web", metadata={}, xds=Pipe("/xds"), sds="/sds", changes=startup.changes)
+    return bootstrap_pb2.Bootstrap.FromString(build_bootstrap(plan)), sidecar.problems()
+
+
+def test_bootstraps_are_merged_into_and_proxies_sent_nothing() -> None:
+    """In order of priority; another operation is told; so is a proxy that was started before."""
+    first = envoy_filter("{applyTo: BOOTSTRAP, patch: {operation: MERGE, value: {flags_path: /a, stats_flush_interval: 7s}}}", name="first")
+    later = envoy_filter(
+        "{applyTo: BOOTSTRAP, patch: {operation: MERGE, value: {flags_path: /b}}}",
+        "{applyTo: BOOTSTRAP, patch: {operation: ADD, value: {}}}",
+        name="later",
+        more="  priority: 1\n",
+    )
+    other = envoy_filter(
+        "{applyTo: BOOTSTRAP, match: {context: GATEWAY}, patch: {operation: MERGE, value: {flags_path: /c}}}", name="other"
+    )
+    made, problems = started_with(first, later, other, metadata="default/first@1")
+    assert (made.flags_path, made.stats_flush_interval.seconds) == ("/b", 7)
+    assert len(problems) == 2
+    assert any("ADD changes nothing" in one for one in problems)
+    assert any("web-1.default" in one and "restart" in one for one in problems)

@@ -8,6 +8,7 @@ import pkgutil
 import re
 from collections.abc import Iterator
 
+from envoy.config.bootstrap.v3 import bootstrap_pb2
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.core.v3 import extension_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
@@ -33,6 +34,7 @@ _TYPES: dict[str, type[Message]] = {
     "VIRTUAL_HOST": route_components_pb2.VirtualHost,
     "HTTP_ROUTE": route_components_pb2.Route,
     "CLUSTER": cluster_pb2.Cluster,
+    "BOOTSTRAP": bootstrap_pb2.Bootstrap,
     "EXTENSION_CONFIG": extension_pb2.TypedExtensionConfig,
 }
 _MERGES = ("MERGE", "MERGE_AND_REPLACE_LIST")
