@@ -13,7 +13,7 @@ import pytest
 from lateen.api.kinds import info_of
 from lateen.kube.options import LogOptions
 from lateen.kube.paths import parse_path
-from lateen.serve.http_kube.node import ExecSession
+from lateen.serve.http_kube.node import ExecSession, TokenHolder
 from lateen.testing.kubeapi import RunningApi, kube_api
 from lateen.testing.kubecases import arrange, arrange_conflict, difference_of, make, shape
 from lateen.util.wire import length_delimited, text
@@ -63,6 +63,9 @@ class Node:
 
     async def token(self, namespace: str, account: str, audiences: Sequence[str], seconds: int) -> tuple[str, int]:
         return "token", seconds
+
+    async def holder(self, token: str) -> TokenHolder:
+        raise ValueError("nobody's")
 
 
 def test_answer(file: Path, tmp_path: Path) -> None:

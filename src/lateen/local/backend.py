@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from lateen.kube.errors import bad_request
 from lateen.kube.options import LogOptions
 from lateen.local.node import Node
-from lateen.serve.http_kube.node import ExecSession
+from lateen.serve.http_kube.node import ExecSession, TokenHolder
 
 __all__ = ["Backend"]
 
@@ -35,6 +35,10 @@ class Backend:
     async def token(self, namespace: str, account: str, audiences: Sequence[str], seconds: int) -> tuple[str, int]:
         """A token of a service account, and when it expires."""
         return await self._there().token(namespace, account, audiences, seconds)
+
+    async def holder(self, token: str) -> TokenHolder:
+        """Whose token it is; ValueError where it is no good."""
+        return await self._there().holder(token)
 
     def _there(self) -> Node:
         if self.node is None:

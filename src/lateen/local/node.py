@@ -29,7 +29,7 @@ from lateen.local.tokens import Tokens
 from lateen.runtime import log, tasks
 from lateen.runtime.clock import Clock, SystemClock
 from lateen.samples.images import inside
-from lateen.serve.http_kube.node import ExecSession
+from lateen.serve.http_kube.node import ExecSession, TokenHolder
 from lateen.sources.kubeclient import KubeClient, UnreachableError
 from lateen.util.times import rfc3339
 
@@ -159,6 +159,18 @@ class Node:
     async def token(self, namespace: str, account: str, audiences: Sequence[str], seconds: int) -> tuple[str, int]:
         """A token of a service account."""
         return await self._tokens.of_account(namespace, account, audiences, seconds)
+
+    async def holder(self, token: str) -> TokenHolder:
+        """Whose token it is; one that is bound to a pod counts as long as the pod runs."""
+        claims = self._tokens.claims(token)
+        about = claims["kubernetes.io"]
+        pod = about.get("pod", {})
+        if pod and pod["uid"] not in self._pods:
+            raise ValueError(f"invalid bearer token: its pod {pod['name']} is gone")
+        namespace, account = about["namespace"], about["serviceaccount"]["name"]
+        return TokenHolder(
+            namespace=namespace, account=account, audiences=tuple(claims["aud"]), pod=pod.get("name", ""), uid=pod.get("uid", "")
+        )
 
     # -- pods ------------------------------------------------------------------------------------------------------
 

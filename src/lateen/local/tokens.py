@@ -1,18 +1,22 @@
-"""Tokens of service accounts, as Kubernetes projects them into pods.
+"""Tokens of service accounts, as Kubernetes projects them into pods; and whose such a token is.
 
 Why: programs take such a token to prove who they are to others. The key is the mesh's own and lies in its data folder; what is signed
-is what the node itself knows of the pod. Must not verify tokens.
+is what the node itself knows of the pod. Must not decide whether a pod is still there.
 """
 
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey
 
 from lateen.api.pods import Pod
 from lateen.runtime.clock import Clock
@@ -42,6 +46,18 @@ class Tokens:
         """A token of an account that no pod stands for, and when it expires."""
         return self._issue(namespace, account, audiences, seconds, {})
 
+    def claims(self, token: str) -> Mapping[str, Any]:
+        """What a token of ours that counts now says; ValueError with a sentence for any other."""
+        key = self._key = self._key or self._load()
+        try:
+            claims = jwt.decode(token, ECKey.import_key(_public(key)), algorithms=["ES256"]).claims
+        except (JoseError, ValueError, TypeError) as error:
+            raise ValueError(f"invalid bearer token: {error}") from None
+        now = self._clock.now()
+        if claims.get("iss") != ISSUER or not claims.get("nbf", now + 1) <= now < claims.get("exp", 0):
+            raise ValueError("invalid bearer token: of another issuer, not valid yet, or expired")
+        return claims
+
     def _issue(self, namespace: str, account: str, audiences: Sequence[str], seconds: int, bound: Mapping[str, object]) -> tuple[str, int]:
         key = self._key = self._key or self._load()
         now = int(self._clock.now())
@@ -67,6 +83,10 @@ class Tokens:
         plain = serialization.NoEncryption()
         write_private(self._path, key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
         return key
+
+
+def _public(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def _signed(claims: dict[str, object], key: ec.EllipticCurvePrivateKey) -> str:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from lateen.cli.main import main
 from lateen.kube.options import LogOptions
-from lateen.serve.http_kube.node import STDERR, STDOUT
+from lateen.serve.http_kube.node import STDERR, STDOUT, TokenHolder
 from lateen.sources.kubeclient import KubeClient
 from lateen.testing.kubeapi import RunningApi, kube_api
 
@@ -57,6 +57,9 @@ class Node:
 
     async def token(self, namespace: str, account: str, audiences: Sequence[str], seconds: int) -> tuple[str, int]:
         return account, seconds
+
+    async def holder(self, token: str) -> TokenHolder:
+        raise ValueError("nobody's")
 
 
 class Ran(NamedTuple):

@@ -7,7 +7,7 @@ import pytest
 
 from lateen.kube.errors import bad_request
 from lateen.kube.options import LogOptions
-from lateen.serve.http_kube.node import STDERR, STDOUT
+from lateen.serve.http_kube.node import STDERR, STDOUT, TokenHolder
 
 
 class ProcessSession:
@@ -89,6 +89,11 @@ class FakeNode:
 
     async def token(self, namespace: str, account: str, audiences: Sequence[str], seconds: int) -> tuple[str, int]:
         return f"token of {account} for {','.join(audiences)}", 2_000_000_000
+
+    async def holder(self, token: str) -> TokenHolder:
+        if token != "good":
+            raise ValueError("invalid bearer token")
+        return TokenHolder(namespace="shop", account="clerk", audiences=("istio-ca", "vault"), pod="web-1", uid="u")
 
 
 @pytest.fixture

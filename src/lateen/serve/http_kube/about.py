@@ -18,6 +18,7 @@ from lateen.kube.errors import error
 from lateen.kube.records import JsonObject
 from lateen.serve.http_kube import openapi_v2
 from lateen.serve.http_kube.answers import json_response
+from lateen.serve.http_kube.node import NodeBackend
 from lateen.serve.http_kube.reviews import review
 
 __all__ = ["answer"]
@@ -37,7 +38,7 @@ _VERSION = {
 }
 
 
-async def answer(request: Request, kinds: Kinds) -> Response | None:
+async def answer(request: Request, kinds: Kinds, node: NodeBackend | None) -> Response | None:
     """The answer to a request about the server; None when the path is about objects."""
     path = request.url.path.rstrip("/")
     if path in _HEALTH or path.startswith(tuple(f"{probe}/" for probe in _HEALTH)):
@@ -56,7 +57,7 @@ async def answer(request: Request, kinds: Kinds) -> Response | None:
     if (parts[0] == "apis" and len(parts) == 3) or (parts[0] == "api" and len(parts) == 2):
         return _found(discovery.legacy_resources(parts[1] if len(parts) == 3 else "", parts[-1], kinds))
     if request.method == "POST" and len(parts) == 4 and parts[1] in ("authorization.k8s.io", "authentication.k8s.io"):
-        return await review(request, parts[3])
+        return await review(request, parts[3], node)
     return None
 
 

@@ -26,6 +26,7 @@ __all__ = ["build_app"]
 class _App:
     def __init__(self, live: LiveStore, node: NodeBackend | None) -> None:
         self._live = live
+        self._node = node
         self._resources = Resources(live)
         self._pods = Pods(live, node)
         self._actions = Actions(live, node)
@@ -47,7 +48,7 @@ class _App:
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:
-        if (response := await answer(request, self._live.kinds)) is not None:
+        if (response := await answer(request, self._live.kinds, self._node)) is not None:
             return response
         if (watched := legacy_watch(request.url.path, self._live.kinds)) is not None:
             return serve_watch(self._live, request, watched)

@@ -7,9 +7,11 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
+from msgspec import Struct
+
 from lateen.kube.options import LogOptions
 
-__all__ = ["STDERR", "STDOUT", "ExecSession", "NodeBackend"]
+__all__ = ["STDERR", "STDOUT", "ExecSession", "NodeBackend", "TokenHolder"]
 
 STDOUT, STDERR = 1, 2
 
@@ -38,6 +40,16 @@ class ExecSession(Protocol):
         """The client left: end the command. Also called, harmlessly, after it has ended."""
 
 
+class TokenHolder(Struct, frozen=True, kw_only=True):
+    """The service account whose token it is, for whom it is meant, and the pod (with its uid) that it is bound to, if to one."""
+
+    namespace: str
+    account: str
+    audiences: tuple[str, ...]
+    pod: str = ""
+    uid: str = ""
+
+
 class NodeBackend(Protocol):
     """The node as the API sees it."""
 
@@ -55,4 +67,8 @@ class NodeBackend(Protocol):
 
     async def token(self, namespace: str, account: str, audiences: Sequence[str], seconds: int) -> tuple[str, int]:
         """A token of a service account, and the time (seconds since 1970) at which it expires."""
+        ...
+
+    async def holder(self, token: str) -> TokenHolder:
+        """Whose token of this node it is; ValueError with a sentence where it is no good (any more)."""
         ...
