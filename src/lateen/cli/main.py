@@ -41,6 +41,7 @@ COMMANDS = {
     "authz": Entry("authz", "authz", "Who may call a pod, and why a call was refused."),
     "kubeconfig": Entry("kubeconfig", "kubeconfig", "Print a kubeconfig of the running mesh, for kubectl."),
     "crds": Entry("crds", "crds", "Print the CustomResourceDefinitions of Istio's kinds, for a cluster."),
+    "agent": Entry("agent", "agent", "Run a proxy and its agent, as pilot-agent."),
     "discovery": Entry("discovery", "discovery", "Run the control plane alone, as istiod."),
     "version": Entry("version", "version", "Say the versions of Lateen, Envoy and Istio's API."),
 }
