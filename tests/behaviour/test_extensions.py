@@ -1,13 +1,19 @@
 """TrafficExtensions and WasmPlugins on a real Envoy: Lua and Wasm, where they are for, in their order."""
 
+import asyncio
+import base64
 import json
 from typing import Any
 
 import pytest
 
-from lateen.testing.liveenvoy import LiveEnvoy
+from lateen.model.module import Module
+from lateen.sources.outward import BLOCKED, Outward
+from lateen.sources.wasmmodules import ModuleSource
+from lateen.testing.liveenvoy import SIDECAR, LiveEnvoy
 from lateen.testing.manifests import service
 from lateen.testing.mesh import Ask, Mesh
+from lateen.testing.registry import registry
 from lateen.testing.waiting import wait_until
 from lateen.testing.yard import Dial, Heard
 
@@ -133,6 +139,38 @@ def test_modules_that_cannot_be_had(sidecar: LiveEnvoy) -> None:
     assert sidecar.ask(WEB)[0].status == 200
 
 
+def test_modules_are_fetched(sidecar: LiveEnvoy) -> None:
+    """From a server and from a registry with a login; while a newer one cannot be had the one before acts, and the object says so."""
+    loopback = Outward([one for one in BLOCKED if not one.startswith("127.")])
+    with registry(login="me:secret") as served:
+        served.answers["/first.wasm"] = module("first")
+        served.push("mine", "v1", module("second"), "application/vnd.module.wasm.content.layer.v1+wasm")
+        login = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "login", "namespace": "default"}}
+        data = {".dockerconfigjson": base64.b64encode(served.pull_secret()).decode()}
+        world = sidecar.world(SERVICES)
+        world.put({**login, "type": "kubernetes.io/dockerconfigjson", "data": data})
+
+        def answered(url: str, **spec: Any) -> str:
+            """What a request is answered, when all that can be fetched was."""
+            world.load(extension("mine", kind="WasmPlugin", url=url, **spec))
+            world.commit()
+            for key, wanted in world.world.base.wanted_modules().items():
+                before = world.world.base.modules.get(key)
+                try:
+                    found = Module(ref=wanted.ref, data=asyncio.run(ModuleSource(loopback).fetch(wanted)))
+                except ValueError as error:
+                    found = Module(ref=wanted.ref, data=before.data if before is not None else b"", failure=str(error))
+                world.world.base.modules.set(key, found)
+            sidecar.hold(world.snapshot(SIDECAR))
+            return sidecar.ask(WEB)[0].body
+
+        assert answered(f"http://{served.address}/first.wasm") == "first"
+        assert answered(f"oci://{served.address}/mine:v1", imagePullSecret="login") == "second"
+        assert answered(f"oci://{served.address}/mine:v2", imagePullSecret="login") == "second"
+        problems = [one.message for found in world.graph.problems().values() for one in found]
+        assert any("answered 404 for manifests; until it is, the one from before stays" in one for one in problems)
+
+
 def test_a_script_that_envoy_refuses_is_told_and_holds_nothing_up(mesh: Mesh) -> None:
     """One that acts, then its broken form: the form before acts on, and the object says what Envoy said."""
     where = {"matchLabels": {"app": "httpbin"}}
@@ -150,3 +188,45 @@ def test_a_script_that_envoy_refuses_is_told_and_holds_nothing_up(mesh: Mesh) ->
         assert "script" in mesh.conditions("trafficextension", "script")["Rejected"][1]
         assert answered() == (200, "yes")
     assert answered() == (200, "")
+
+
+PROGRAM = "import http.server as h, sys; open('m.wasm', 'wb').write(bytes.fromhex('%s')); h.test(h.SimpleHTTPRequestHandler, port=8000)"
+MODULES = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "modules", "labels": {"app": "modules", "sidecar.istio.io/inject": "false"}},
+    "spec": {
+        "terminationGracePeriodSeconds": 0,
+        "volumes": [{"name": "files", "emptyDir": {}}],
+        "containers": [
+            {
+                "name": "main",
+                "image": "nginx",
+                "workingDir": "/files",
+                "volumeMounts": [{"name": "files", "mountPath": "/files"}],
+                "command": ["python3", "-c", PROGRAM % module("fetched").hex()],
+                "readinessProbe": {"tcpSocket": {"port": 8000}, "periodSeconds": 1},
+            }
+        ],
+    },
+}
+
+
+def test_a_mesh_fetches_modules(mesh: Mesh) -> None:
+    """From a server in the mesh, once for all its proxies; what cannot be had refuses requests, and the object says why."""
+
+    def answered() -> tuple[int, str]:
+        reply = mesh.calls_from(mesh.pod("curl"), [Ask("http://httpbin:8000/get")])[0]
+        return reply.status, reply.body
+
+    with mesh.applied(json.dumps(MODULES)):
+        wait_until(lambda: mesh.ready("modules"), seconds=20, what="the server of modules")
+        base = f"http://{mesh.pod_address('modules')}:8000"
+        where = {"matchLabels": {"app": "httpbin"}}
+        good = extension("mine", kind="WasmPlugin", url=f"{base}/m.wasm", selector=where)
+        with mesh.in_force(good, url="http://httpbin:8000/get"):
+            wait_until(lambda: answered() == (418, "fetched"), seconds=10, what="the module acts")
+            mesh.apply(extension("mine", kind="WasmPlugin", url=f"{base}/gone.wasm", selector=where))
+            wait_until(lambda: "answered 404" in str(mesh.conditions("wasmplugin", "mine")), seconds=10, what="the failure is told")
+            assert answered() == (418, "fetched")
+    wait_until(lambda: answered()[0] == 200, seconds=10, what="nothing is left of it")

@@ -22,7 +22,7 @@ from lateen.api.virtualservice import VirtualService
 from lateen.compile.authn import selector_of
 from lateen.compile.destinationrules import head_of_rule
 from lateen.compile.envoyfilters import compile_envoy_filter
-from lateen.compile.extensions import Extension, compile_extension
+from lateen.compile.extensions import Extension, compile_extension, wanted_module
 from lateen.compile.locality import labels_asked
 from lateen.compile.plan_routes import RouteHead, head_of
 from lateen.compile.registry import Registry, mesh_of
@@ -32,6 +32,7 @@ from lateen.compile.virtualservices import compile_virtual_service
 from lateen.graph import Collection, Graph, Index, Input, Read
 from lateen.model.destination import RuleHead
 from lateen.model.mesh import Settings
+from lateen.model.module import Module, WantedModule
 from lateen.model.patchplan import FilterPlan
 from lateen.model.route import VirtualRoutes
 from lateen.model.scope import Proxy, Selector
@@ -77,17 +78,28 @@ class Base:
     def _add_extensions(self, graph: Graph) -> None:
         self.plugin_objects: Input[Key, WasmPlugin] = graph.input("WasmPlugin")
         self.extension_objects: Input[Key, TrafficExtension] = graph.input("TrafficExtension")
-        plugins: Collection[Key, Extension] = graph.one(
-            "wasm plugins", self.plugin_objects, lambda _read, _key, one: compile_extension(one)
-        )
-        extensions: Collection[Key, Extension] = graph.one(
-            "traffic extensions", self.extension_objects, lambda _read, _key, one: compile_extension(one)
+        self.modules: Input[Key, Module] = graph.input("modules by extension")
+        plugins: Collection[Key, Extension] = graph.one("wasm plugins", self.plugin_objects, self._extension)
+        extensions: Collection[Key, Extension] = graph.one("traffic extensions", self.extension_objects, self._extension)
+        self._wanted: tuple[Collection[Key, WantedModule], ...] = (
+            graph.one("modules of wasm plugins", self.plugin_objects, self._module),
+            graph.one("modules of traffic extensions", self.extension_objects, self._module),
         )
         self.extensions_in: tuple[Index[str, Key, Extension], ...] = (
             graph.index("wasm plugins by namespace", plugins, lambda key, _: (key.namespace,)),
             graph.index("traffic extensions by namespace", extensions, lambda key, _: (key.namespace,)),
         )
         self._extensions = (plugins, extensions)
+
+    def _extension(self, read: Read, _key: Key, one: WasmPlugin | TrafficExtension) -> tuple[Extension | None, Problems]:
+        return compile_extension(one, lambda key: read.get(self.modules, key))
+
+    def _module(self, read: Read, key: Key, one: WasmPlugin | TrafficExtension) -> tuple[WantedModule | None, Problems]:
+        return wanted_module(one, lambda name: read.get(self.secrets, Key("Secret", key.namespace, name))), ()
+
+    def wanted_modules(self) -> Mapping[Key, WantedModule]:
+        """What is to be fetched, by the object that names it, as of the last commit."""
+        return {key: one for wanted in self._wanted for key, one in wanted.items()}
 
     def _add_security(self, graph: Graph) -> None:
         self.authz_objects: Input[Key, AuthorizationPolicy] = graph.input("AuthorizationPolicy")

@@ -4,7 +4,7 @@ A WasmPlugin is a TrafficExtension in an older form. Must not look into scripts 
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -12,15 +12,19 @@ from msgspec.structs import replace
 
 from lateen.api.extensions import TrafficExtension, TrafficSelector, VmConfig, WasmConfig, WasmPlugin, WasmPluginSpec
 from lateen.api.meta import Key, PolicyTargetReference
+from lateen.api.objects import Secret
 from lateen.compile.subjects import Subject, is_meant
 from lateen.model.extensionplan import ExtensionPlan, LuaPlan, UnavailablePlan, WasmPlan
 from lateen.model.listenerplan import ChainPlan, HttpPlan, ListenerPlan
+from lateen.model.module import Module, ModuleRef, WantedModule
 from lateen.model.scope import Selector
 from lateen.util.problem import Problem, Problems
 from lateen.util.selectors import canonical
 
-__all__ = ["Extension", "compile_extension", "extensions_for", "with_extensions"]
+__all__ = ["Extension", "compile_extension", "extensions_for", "wanted_module", "with_extensions"]
 
+_FETCHED = ("oci", "https", "http")
+_DOCKER = ".dockerconfigjson"  # entry of a Secret that opens a registry
 _SIDES = {"CLIENT": ("outbound", "gateway"), "SERVER": ("inbound",)}  # other modes are all sides
 
 
@@ -35,8 +39,8 @@ class Extension(Struct, frozen=True, kw_only=True):
     age: tuple[str, str]
 
 
-def compile_extension(one: WasmPlugin | TrafficExtension) -> tuple[Extension | None, Problems]:
-    """The extension, and what of it cannot be acted on."""
+def compile_extension(one: WasmPlugin | TrafficExtension, module_of: Callable[[Key], Module | None]) -> tuple[Extension | None, Problems]:
+    """The extension, and what of it cannot be acted on; `module_of` has what was fetched for it."""
     spec, meta = one.spec, one.metadata
     module: WasmPluginSpec | WasmConfig | None = spec if isinstance(spec, WasmPluginSpec) else spec.wasm
     key = Key(one.kind, meta.namespace, meta.name)
@@ -46,7 +50,7 @@ def compile_extension(one: WasmPlugin | TrafficExtension) -> tuple[Extension | N
     if module is not None and module.type == "NETWORK":
         return None, (_problem(key, f"{path}.type", "modules for connections of bytes are not loaded; only those for HTTP are"),)
     if module is not None:
-        code, problems = _module(module, key, path)
+        code, problems = _module(module, key, path, module_of(key))
     elif isinstance(spec, WasmPluginSpec) or spec.lua is None:
         return None, ()  # validation told it
     else:
@@ -67,22 +71,61 @@ def _seen(match: TrafficSelector) -> tuple[tuple[str, ...], tuple[int, ...]]:
     return _SIDES.get(match.mode, ()), tuple(port.number for port in match.ports)
 
 
-def _module(module: WasmPluginSpec | WasmConfig, key: Key, path: str) -> tuple[WasmPlan | UnavailablePlan, Problems]:
+def wanted_module(one: WasmPlugin | TrafficExtension, secret_of: Callable[[str], Secret | None]) -> WantedModule | None:
+    """The module to fetch for it; `secret_of` finds a Secret of its namespace by name. None where it names none, or a file."""
+    spec, meta = one.spec, one.metadata
+    module: WasmPluginSpec | WasmConfig | None = spec if isinstance(spec, WasmPluginSpec) else spec.wasm
+    if module is None or module.type == "NETWORK" or urlsplit(module.url).scheme not in _FETCHED:
+        return None
+    name = module.image_pull_secret
+    secret = secret_of(name) if name else None
+    ref = ModuleRef(
+        url=module.url,
+        sha256=module.sha256,
+        pull=meta.generation if _always(module) else 0,
+        secret=f"{meta.namespace}/{name}" if name else "",
+    )
+    return WantedModule(ref, secret.data.get(_DOCKER) if secret is not None else None)
+
+
+def _always(module: WasmPluginSpec | WasmConfig) -> bool:
+    """Whether every form of the object fetches anew: as asked for, else an image of the tag that moves."""
+    if module.image_pull_policy != "UNSPECIFIED_POLICY":
+        return module.image_pull_policy == "Always"
+    if not module.url.startswith("oci://") or "@" in module.url:
+        return False
+    return module.url.rpartition("/")[2].partition(":")[2] in ("", "latest")
+
+
+def _module(
+    module: WasmPluginSpec | WasmConfig, key: Key, path: str, fetched: Module | None
+) -> tuple[WasmPlan | UnavailablePlan, Problems]:
     address = urlsplit(module.url)
-    if address.scheme != "file":
-        lets = module.fail_strategy == "FAIL_OPEN"
-        outcome = "its requests go on without it" if lets else "its requests are refused with 403"
-        message = f"modules are read from files of the proxy alone, so {module.url} is not fetched and {outcome}; use file://"
+    lets = module.fail_strategy == "FAIL_OPEN"
+    outcome = "its requests go on without it" if lets else "its requests are refused with 403"
+    if address.scheme not in _FETCHED and address.scheme != "file":
+        message = f"modules come from oci, https, http and file addresses, so {module.url} is not fetched and {outcome}"
         return UnavailablePlan(lets), (_problem(key, f"{path}.url", message),)
+    problems: Problems = ()
+    code = b""
+    if address.scheme in _FETCHED:
+        code = fetched.data if fetched is not None else b""
+        failure = "it is being fetched" if fetched is None else fetched.failure
+        if failure:
+            meanwhile = "the one from before stays" if code else outcome
+            problems = (_problem(key, f"{path}.url", f"the module is not there: {failure}; until it is, {meanwhile}"),)
+        if not code:
+            return UnavailablePlan(lets), problems
     variables = (module.vm_config or VmConfig()).env
     return WasmPlan(
-        file=address.path,
+        file="" if code else address.path,
+        code=code,
         root=module.plugin_name,
         settings=json.dumps(module.plugin_config, sort_keys=True) if module.plugin_config is not None else None,
         fails=module.fail_strategy,
         variables=tuple(sorted((one.name, one.value) for one in variables if one.value_from == "INLINE")),
         inherited=tuple(sorted(one.name for one in variables if one.value_from == "HOST")),
-    ), ()
+    ), problems
 
 
 def _problem(key: Key, path: str, message: str) -> Problem:

@@ -118,7 +118,9 @@ class LocalMesh:
         doors = Doors(secure=f"{gateway}:{_XDS_PORT}", identity=identity, signer=signer)
         cage = CanaryCage(self._network, self._folders.private / "canary")
         refused = self._plan.data / "refused.json"
-        plane = ControlPlane(Sources(self.client), settings, doors, self._clock, refused=refused, cage=cage)
+        plane = ControlPlane(
+            Sources(self.client), settings, doors, self._clock, refused=refused, cage=cage, modules=self._plan.data / "modules"
+        )
         xds = Tcp(gateway, _XDS_PORT, "istiod.istio-system.svc")
         sidecars = Sidecars(
             xds=xds,

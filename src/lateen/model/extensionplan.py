@@ -18,9 +18,10 @@ class LuaPlan(Struct, frozen=True):
 
 
 class WasmPlan(Struct, frozen=True, kw_only=True):
-    """A module in a file of the proxy. `settings` is JSON; `fails` what becomes of requests when it breaks."""
+    """A module in a file of the proxy, or here as `code`. `settings` is JSON; `fails` what becomes of requests when it breaks."""
 
-    file: str
+    file: str = ""
+    code: bytes = b""
     root: str = ""
     settings: str | None = None
     fails: Literal["FAIL_CLOSE", "FAIL_OPEN", "FAIL_RELOAD"] = "FAIL_CLOSE"

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lateen.ads.fleet import ProxyStatus
 from lateen.ads.messages import Nack
@@ -21,6 +22,7 @@ from lateen.ca.spiffe import Identity
 from lateen.compile.world import build_world
 from lateen.graph import Graph
 from lateen.model.mesh import Settings
+from lateen.model.module import Module
 from lateen.runtime.clock import Clock
 from lateen.serve.callers import Callers
 from lateen.serve.grpc_ads import AdsService
@@ -32,6 +34,7 @@ from lateen.server.distributor import Distributor
 from lateen.server.ingest import Ingest, Sources
 from lateen.server.jwks import KeySets
 from lateen.server.lastgood import LastGood
+from lateen.server.modules import Modules
 from lateen.server.quarantine import Quarantine
 from lateen.server.refusals import REJECTED, Refusal, RefusalWriter, refusals_by_owner
 from lateen.server.rollout import Rollout, programmed_before
@@ -39,6 +42,7 @@ from lateen.server.roots import FurtherRoots
 from lateen.server.tokenreview import TokenReviewer
 from lateen.server.trialenvoy import Cage
 from lateen.sources.jwks import JwksSource
+from lateen.sources.wasmmodules import ModuleSource
 from lateen.util import collector
 from lateen.util.problem import Problem
 from lateen.xds.snapshots import Snapshots
@@ -64,6 +68,7 @@ class Doors(Struct, frozen=True, kw_only=True):
 class ControlPlane:
     """One control plane over its sources; the file `refused` keeps what Envoys refused over restarts.
 
+    The folder `modules` keeps what was fetched for WasmPlugins, over restarts too.
     In `cage` an Envoy tries what users write for Envoy itself; without one it goes to proxies untried.
     """
 
@@ -76,6 +81,7 @@ class ControlPlane:
         *,
         refused: Path | None = None,
         cage: Cage | None = None,
+        modules: Path | None = None,
     ) -> None:
         self._client = sources.client
         self._doors = doors
@@ -107,6 +113,7 @@ class ControlPlane:
             clock,
         )
         self._keys = KeySets(JwksSource(), self._keep_keys, clock)
+        self._modules = Modules(ModuleSource(), self._keep_module, clock, modules)
         self._roots = FurtherRoots(doors.signer, JwksSource(), clock) if doors.signer is not None else None
         self._open: list[Door] = []
 
@@ -132,6 +139,7 @@ class ControlPlane:
         for door in self._open:
             await door.stop(_GRACE)
         await self._keys.stop()
+        await self._modules.stop()
         if self._roots is not None:
             await self._roots.stop()
         if self._canary is not None:
@@ -166,6 +174,7 @@ class ControlPlane:
     def _commit(self) -> None:
         self.distributor.commit()
         self._keys.want(self.world.base.jwks_addresses.get(()) or ())
+        self._modules.want(self.world.base.wanted_modules())
         self._tell_committed()
 
     def _tell_committed(self) -> None:
@@ -177,6 +186,17 @@ class ControlPlane:
             self.world.base.jwks.delete(address)
         elif keys != self.world.base.jwks.get(address):
             self.world.base.jwks.set(address, keys)
+            self.distributor.commit()
+
+    def _keep_module(self, key: Key, module: Module | None) -> None:
+        if module is None:
+            self.world.base.modules.delete(key)
+            return
+        before = self.world.base.modules.get(key)
+        if not module.data and before is not None:
+            module = replace(module, data=before.data)  # of the object's form before
+        if module != before:
+            self.world.base.modules.set(key, module)
             self.distributor.commit()
 
     def _put(self, key: Key, obj: Struct | None) -> None:

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from lateen.server.jwks import KeySets
-from lateen.sources.jwks import BLOCKED, JwksError, JwksSource
+from lateen.sources.jwks import JwksSource
+from lateen.sources.outward import BLOCKED, FetchError, Outward
 
 KEYS = '{"keys":[]}'
 FROM_LOOPBACK = tuple(one for one in BLOCKED if not one.startswith("127."))  # tests are served from there
@@ -52,7 +53,7 @@ async def serving(answers: Mapping[str, tuple[int, str, bytes]]) -> AsyncIterato
 )
 def test_an_address_that_points_inward_is_not_asked(address: str) -> None:
     """Loopback in every spelling, the link-local range, other schemes: refused with a sentence that names the address."""
-    with pytest.raises(JwksError, match=r".+"):
+    with pytest.raises(FetchError, match=r".+"):
         asyncio.run(JwksSource().fetch(address))
 
 
@@ -69,7 +70,7 @@ def test_keys_are_fetched_and_a_discovery_document_is_followed_only_outward() ->
             "/binary": (200, "", b"\xff\xfe"),
         }
         async with serving(answers) as base:
-            source = JwksSource(blocked=FROM_LOOPBACK)
+            source = JwksSource(Outward(FROM_LOOPBACK))
             assert await source.fetch(f"{base}/keys") == KEYS
             for path, said in {
                 "/moved": "is led to 127.0.0.1",
@@ -78,7 +79,7 @@ def test_keys_are_fetched_and_a_discovery_document_is_followed_only_outward() ->
                 "/gone": "answered 404",
                 "/binary": "not text",
             }.items():
-                with pytest.raises(JwksError, match=said):
+                with pytest.raises(FetchError, match=said):
                     await source.fetch(f"{base}{path}")
 
     asyncio.run(run())
@@ -124,7 +125,7 @@ def test_keys_stay_through_an_outage_and_go_when_nobody_wants_them() -> None:
     async def run() -> None:
         told: list[tuple[str, str | None]] = []
         clock = Waits()
-        keys = KeySets(Issuer("one", JwksError("out"), "two"), lambda address, found: told.append((address, found)), clock)
+        keys = KeySets(Issuer("one", FetchError("out"), "two"), lambda address, found: told.append((address, found)), clock)
         keys.want(["a"])
         assert await clock.asked.get() == 1200
         clock.go()

@@ -75,7 +75,10 @@ def _wasm(name: str, code: WasmPlan) -> http_wasm_pb2.Wasm:
     config = wasm_pb2.PluginConfig(name=name, root_id=code.root)
     config.failure_policy = wasm_pb2.FailurePolicy.Value(_FAILURES[code.fails])
     config.vm_config.runtime = _RUNTIME
-    config.vm_config.code.local.filename = code.file
+    if code.file:
+        config.vm_config.code.local.filename = code.file
+    else:
+        config.vm_config.code.local.inline_bytes = code.code
     if code.variables or code.inherited:
         config.vm_config.environment_variables.host_env_keys.extend(code.inherited)
         config.vm_config.environment_variables.key_values.update(code.variables)
