@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509 import verification
 
 from lateen.ca.csr import new_request
@@ -18,7 +18,7 @@ WHO = Identity("cluster.local", "default", "reviews")
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
-def pem(key: Key) -> bytes:
+def pem(key: Key | ed25519.Ed25519PrivateKey) -> bytes:
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
@@ -74,6 +74,7 @@ OTHER_KEY = ec.generate_private_key(ec.SECP256R1())
         ({"ca-key.pem": b""}, "missing or empty"),
         ({"ca-key.pem": pem(CA_KEY)[:200]}, "expected PEM of a private key"),
         ({"ca-key.pem": pem(OTHER_KEY)}, "is not the key of"),
+        ({"ca-key.pem": pem(ed25519.Ed25519PrivateKey.generate())}, "use ECDSA or RSA"),
         ({"ca-cert.pem": text(CA)[:300]}, "expected PEM of certificates"),
         ({"root-cert.pem": b""}, "missing or empty"),
         ({"root-cert.pem": text(made("root", OTHER_KEY))}, "is not signed by"),
@@ -86,7 +87,7 @@ OTHER_KEY = ec.generate_private_key(ec.SECP256R1())
     ],
 )
 def test_what_is_no_authority_is_refused_whole(changed: dict[str, bytes], said: str) -> None:
-    """Half-written files, another's key, foreign roots, broken chains, ended certificates: each with a sentence."""
+    """Half-written files, another's key, a key of another kind, foreign roots, broken chains, ended certificates: each with a sentence."""
     files = {name: part for name, part in {**FILES, **changed}.items() if part or name in {"ca-key.pem", "root-cert.pem"}}
     with pytest.raises(RootError, match=said):
         read_plugin(files, NOW)
