@@ -54,6 +54,7 @@ class Base:
         self.services, self.endpoints = self.registry.services, self.registry.endpoints
         self.services_in, self.workloads = self.registry.services_in, self.registry.workloads
         self.secrets: Input[Key, Secret] = graph.input("Secret")
+        self.good_secrets: Input[Key, Secret] = graph.input("last good forms of unusable Secrets")
         self.route_objects: Input[Key, VirtualService] = graph.input("VirtualService")
         self.rule_objects: Input[Key, DestinationRule] = graph.input("DestinationRule")
         self.gateway_objects: Input[Key, Gateway] = graph.input("Gateway")

@@ -40,6 +40,9 @@ class Credentials:
         def find(key: Key) -> Secret | None:
             return read.get(self._base.secrets, key)
 
+        def find_good(key: Key) -> Secret | None:
+            return read.get(self._base.good_secrets, key)
+
         views = read.get(self._clusters.of_client, client) or ()
         users = [user for view in views if view.rules for user in read.get(self._users, view) or ()]
-        return plan_secrets(users, client.namespace, find)
+        return plan_secrets(users, client.namespace, find, find_good)

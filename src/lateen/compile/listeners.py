@@ -194,6 +194,9 @@ class Listeners:
         def find(key: Key) -> Secret | None:
             return read.get(self._base.secrets, key)
 
+        def find_good(key: Key) -> Secret | None:
+            return read.get(self._base.good_secrets, key)
+
         users = [
             (name, Key("Gateway", *server.gateway.split("/")))
             for port in ports
@@ -202,7 +205,7 @@ class Listeners:
             for name in credentials_of(server.tls)
             if not name.startswith(EXTERNAL)
         ]
-        return plan_secrets(users, scope.client.namespace, find)
+        return plan_secrets(users, scope.client.namespace, find, find_good)
 
 
 def _place(server: MergedServer, scope: GatewayScope) -> Place:

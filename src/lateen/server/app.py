@@ -17,6 +17,7 @@ from lateen.ads.progress import Progress, progress
 from lateen.api.kinds import by_kind
 from lateen.api.meshconfig import MeshConfig
 from lateen.api.meta import IstioStatus, Key
+from lateen.api.objects import Secret as SecretObject
 from lateen.ca.signer import Signer
 from lateen.ca.spiffe import Identity
 from lateen.compile.world import build_world
@@ -31,6 +32,7 @@ from lateen.serve.grpc_doors import Door, open_plaintext_door, open_secure_door
 from lateen.serve.tlsfront import Identities
 from lateen.server.canary import CANARY, Canary
 from lateen.server.distributor import Distributor
+from lateen.server.goodsecrets import GoodSecrets
 from lateen.server.ingest import Ingest, Sources
 from lateen.server.jwks import KeySets
 from lateen.server.lastgood import LastGood
@@ -96,6 +98,7 @@ class ControlPlane:
         self._refusals = RefusalWriter(self._all_refusals, self._write_refusal, clock)
         self._rollout = Rollout(self._progress, self._problems, self._write_conditions, clock)
         self._last_good = LastGood(refused)
+        self._good_secrets = GoodSecrets(refused.with_name("secrets.json") if refused is not None else None, self._fall_back)
         self._quarantine = Quarantine(
             self._put,
             self._forget,
@@ -120,6 +123,7 @@ class ControlPlane:
     async def start(self) -> None:
         """Read everything, then open the doors."""
         self._quarantine.restore(self._last_good.load())
+        self._good_secrets.load()
         await self._ingest.start()
         self._quarantine.started()
         collector.keep()
@@ -222,7 +226,15 @@ class ControlPlane:
     def _all_refusals(self) -> Mapping[Key, Refusal]:
         return {**refusals_by_owner(self.distributor.nacks()), **self._quarantine.refused}
 
+    def _fall_back(self, key: Key, secret: SecretObject | None) -> None:
+        if secret is None:
+            self.world.base.good_secrets.delete(key)
+        else:
+            self.world.base.good_secrets.set(key, secret)
+
     def _choose(self, key: Key, obj: Struct | None, generation: int) -> Struct | None:
+        if key.kind == "Secret" and (obj is None or isinstance(obj, SecretObject)):
+            self._good_secrets.take(key, obj)
         info = by_kind(key.kind)
         if obj is None:
             self._rollout.gone(key)

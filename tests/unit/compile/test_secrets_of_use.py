@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from cryptography import x509
 
+from lateen.api.meta import Key
 from lateen.model.scope import Proxy
 from lateen.testing.certificates import self_signed
 from lateen.testing.world import MemoryWorld
@@ -92,3 +93,18 @@ def test_what_is_missing_is_a_warning() -> None:
     """It may come later."""
     _, found = outcome({"tls.crt": CHAIN})
     assert set(found) >= {"Secret web warning", "Gateway in warning", "DestinationRule out warning"}
+
+
+def test_the_last_good_form_is_sent_and_the_problem_told() -> None:
+    """With a form to fall back on the gateway goes on; Secret, Gateway and rule say what is wrong all the same."""
+    good, bad = world({"tls.crt": CHAIN, "tls.key": KEY}), world({"tls.crt": CHAIN, "tls.key": FOREIGN})
+    key, wanted = Key("Secret", "default", "web"), good.snapshot(GATEWAY)[SECRET]["kubernetes://web"]
+    form = good.world.base.secrets.get(key)
+    assert form is not None
+    bad.world.base.good_secrets.set(key, form)
+    bad.graph.commit()
+    sent = bad.snapshot(GATEWAY).get(SECRET, {})
+    assert sent["kubernetes://web"].entry == wanted.entry
+    told = {(problem.kind, problem.name): problem.message for problems in bad.graph.problems().values() for problem in problems}
+    assert {name for name in told if name[1] != "good"} >= {("Secret", "web"), ("Gateway", "in"), ("DestinationRule", "out")}
+    assert told["Gateway", "in"].endswith("; its last good form goes on being used")
