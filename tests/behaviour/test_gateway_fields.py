@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from lateen.model.mesh import Settings
 from lateen.testing.certificates import secret_object
 from lateen.testing.liveenvoy import GATEWAY, LiveEnvoy
 from lateen.testing.manifests import service
@@ -206,3 +207,65 @@ def test_mutual_tls_of_sidecars_is_passed_on_by_its_server_name(gateway: LiveEnv
     assert [one.body.partition(":")[0] for one in passed] == ["10.5.0.1", "10.5.0.2", "10.5.0.2", "10.5.0.2"]
     refused = gateway.ask(dial(names[0], alpn="h2"), dial(names[0], at=15444), dial("inside.local"))
     assert all(one.error for one in (unknown, *refused))
+
+
+CLIENT_OF_HTTP3 = """---
+kind: EnvoyFilter
+apiVersion: networking.istio.io/v1alpha3
+metadata: {name: client, namespace: istio-system}
+spec:
+  configPatches:
+  - applyTo: CLUSTER
+    match: {context: GATEWAY}
+    patch:
+      operation: ADD
+      value:
+        name: http3
+        type: STATIC
+        connect_timeout: 5s
+        metadata: {filter_metadata: {lateen: {alpn: ""}}}  # no names of HTTP over TCP
+        load_assignment:
+          cluster_name: http3
+          endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 8443, protocol: UDP}}}}]}]
+        transport_socket:
+          name: envoy.transport_sockets.quic
+          typed_config:
+            "@type": type.googleapis.com/envoy.extensions.transport_sockets.quic.v3.QuicUpstreamTransport
+            upstream_tls_context:
+              sni: a.example.com
+              common_tls_context: {validation_context: {trusted_ca: {inline_bytes: ROOT}}}
+        typed_extension_protocol_options:
+          envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+            "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+            explicit_http_config: {http3_protocol_options: {}}
+  - applyTo: HTTP_ROUTE
+    match: {context: GATEWAY, routeConfiguration: {portNumber: 8081}}
+    patch: {operation: MERGE, value: {route: {cluster: http3}}}
+"""
+
+
+def test_http3_is_served_beside_https(gateway: LiveEnvoy) -> None:
+    """Where it is switched on HTTPS says so, and the same is there over UDP, but to nobody without a certificate where one is asked for."""
+    secret = secret_object("a.example.com", "istio-system")
+    plain = Dial(port=8081, host="a.example.com")
+    secure = Dial(port=8443, host="a.example.com", tls=Tls(name="a.example.com", alpn=("http/1.1",)))
+
+    def asked(mode: str, *, quic: bool) -> tuple[list[str], str | None]:
+        """Where a request over UDP and one over TCP ends, and what the second is told."""
+        servers = (
+            server(8443, "HTTPS", "a.example.com", f", tls: {{mode: {mode}, credentialName: a.example.com}}"),
+            server(8081, "HTTP", "a.example.com"),
+        )
+        client = CLIENT_OF_HTTP3.replace("ROOT", secret["data"]["ca.crt"])
+        documents = (WEB, gateway_object("one", *servers), routes("a", "a.example.com", http("web")), client)
+        world = gateway.world(*documents, settings=Settings(quic=quic))
+        world.put(secret)
+        gateway.hold(world.snapshot(GATEWAY))
+        heard = gateway.ask(plain, secure)
+        return places(heard), heard[1].headers.get("alt-svc")
+
+    # In this order, as an open connection would outlive its listener.
+    assert asked("SIMPLE", quic=False) == (["503", "10.0.1.1"], None)
+    assert asked("MUTUAL", quic=True) == (["503", "0"], None)
+    assert asked("SIMPLE", quic=True) == (["10.0.1.1", "10.0.1.1"], 'h3=":8443"; ma=86400')
+    assert gateway.statistics(r"^http\.outbound_0\.0\.0\.0_8443;\.downstream_rq_http3_total$").popitem()[1] == 1

@@ -1,6 +1,7 @@
 """`lateen discovery`: the control plane alone, with istiod's flags and ports."""
 
 import asyncio
+import os
 import signal
 from pathlib import Path
 
@@ -11,11 +12,11 @@ from lateen.ca.signer import RootError, Signer
 from lateen.ca.spiffe import Identity
 from lateen.cli.access import fail, kubeconfig_option
 from lateen.local.paths import LockError, locate_here
-from lateen.model.mesh import Settings
 from lateen.runtime import log
 from lateen.runtime.clock import SystemClock
 from lateen.runtime.limits import allow_open_files
 from lateen.server.app import ControlPlane, Doors, Sources
+from lateen.server.features import read_settings
 from lateen.server.rootca import ControlPlaneIdentity, load_or_create_root
 from lateen.sources.kubeconfig import KubeconfigError, connect
 
@@ -47,7 +48,7 @@ def discovery(
         raise click.UsageError("Name where objects come from: --config-dir DIR, --kubeconfig FILE, or both")
     log.configure(log_level)
     allow_open_files()
-    settings, clock = Settings(), SystemClock()
+    settings, clock = read_settings(os.environ), SystemClock()
     try:
         data = locate_here(data_dir).data
         signer = Signer(load_or_create_root(data / "ca", settings.trust_domain, clock)) if secure else None
@@ -56,7 +57,9 @@ def discovery(
         )
         client = connect([kubeconfig]) if kubeconfig is not None else None
         doors = Doors(plaintext=_address(plaintext), secure=_address(secure), identity=identity, signer=signer)
-        plane = ControlPlane(Sources(client, folder, mesh_config), settings, doors, clock, refused=data / "refused.json")
+        plane = ControlPlane(
+            Sources(client, folder, mesh_config), settings, doors, clock, refused=data / "refused.json", modules=data / "modules"
+        )
         uvloop.run(_serve(plane))
     except (KubeconfigError, LockError, RootError, OSError) as error:
         fail(f"lateen: {error}")

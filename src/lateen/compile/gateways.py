@@ -14,7 +14,7 @@ from lateen.model.scope import ServiceInstance
 from lateen.model.service import Protocol
 from lateen.util.problem import Problem
 
-__all__ = ["AUTO_PASSTHROUGH", "merge_gateways", "services_of_gateway"]
+__all__ = ["AUTO_PASSTHROUGH", "has_http3", "merge_gateways", "services_of_gateway"]
 
 AUTO_PASSTHROUGH = "AUTO_PASSTHROUGH"  # mode of servers that pass on what sidecars sent, to where its server name says
 _SERVICES = "internal.istio.io/gateway-service"  # written by whoever made the Gateway for certain Services
@@ -56,6 +56,12 @@ def merge_gateways(
 def services_of_gateway(gateway: Gateway) -> tuple[str, ...]:
     """Host names of the Services that alone decide which proxies serve it, and on which ports; () where labels select the proxies."""
     return tuple(filter(None, gateway.metadata.annotations.get(_SERVICES, "").split(",")))
+
+
+def has_http3(server: MergedServer) -> bool:
+    """Whether HTTP/3 may stand beside it: HTTPS that the gateway itself ends, for the outside."""
+    tls = server.tls
+    return server.protocol == Protocol.HTTPS and tls is not None and tls.mode in ("SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL")
 
 
 def _targets(instances: Iterable[ServiceInstance]) -> Mapping[int, tuple[int, ...]]:

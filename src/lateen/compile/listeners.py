@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lateen.api.meta import Key
 from lateen.api.objects import Secret
@@ -13,11 +14,11 @@ from lateen.compile.autopassthrough import AutoPassthrough
 from lateen.compile.base import Base, mesh_of
 from lateen.compile.clusters import Clusters
 from lateen.compile.extensions import Extension, extensions_for, with_extensions
-from lateen.compile.gateways import merge_gateways
+from lateen.compile.gateways import has_http3, merge_gateways
 from lateen.compile.matches import Place
 from lateen.compile.meshtls import min_tls, path_normalization
 from lateen.compile.plan_gateway_routes import plan_gateway_hosts
-from lateen.compile.plan_gateways import GatewayContext, plan_gateway_listener
+from lateen.compile.plan_gateways import GatewayContext, plan_gateway_listener, plan_quic_listener
 from lateen.compile.plan_inbound import InboundSettings, plan_inbound
 from lateen.compile.plan_outbound import OutboundContext, plan_bound, plan_interception, plan_outbound
 from lateen.compile.plan_secrets import plan_secrets
@@ -147,8 +148,9 @@ class Listeners:
         context = self._context(read, scope, routes, security)
         secrets, missing = self._secrets(read, scope, ports)
         extensions = self._extensions(read, subject)
-        plans = (plan for port in ports if (plan := plan_gateway_listener(port, context)) is not None)
-        listeners = tuple(with_extensions(plan, extensions) for plan in plans)
+        plans = (plan_gateway_listener(port, context) for port in ports)
+        quic = (plan_quic_listener(port, context) for port in ports) if self._base.settings.quic else ()
+        listeners = tuple(with_extensions(plan, extensions) for plan in (*plans, *quic) if plan is not None)
         return GatewayView(listeners=listeners, routes=self._hosts(read, scope, ports, context), secrets=secrets), (
             *problems,
             *missing,
@@ -187,7 +189,9 @@ class Listeners:
         configurations: dict[str, tuple[VirtualHostPlan, ...]] = {}
         for port in ports:
             for name, servers in _configurations(port).items():
-                configurations[name] = plan_gateway_hosts(servers, context.routes, context.place, lookup)
+                hosts = plan_gateway_hosts(servers, context.routes, context.place, lookup)
+                http3 = self._base.settings.quic and has_http3(servers[0])
+                configurations[name] = tuple(replace(host, http3_port=servers[0].number) for host in hosts) if http3 else hosts
         return configurations
 
     def _secrets(self, read: Read, scope: GatewayScope, ports: tuple[GatewayPort, ...]) -> tuple[tuple[SecretPlan, ...], Problems]:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from lateen.api.virtualservice import Destination
 from lateen.compile.bindings import bound_routes
-from lateen.compile.gateways import AUTO_PASSTHROUGH
+from lateen.compile.gateways import AUTO_PASSTHROUGH, has_http3
 from lateen.compile.l4routes import L4Target, tcp_plan, tcp_targets, tls_targets
 from lateen.compile.matches import Place
 from lateen.compile.meshtls import MESH_PROTOCOLS
@@ -31,9 +31,10 @@ from lateen.model.security import WorkloadSecurity
 from lateen.model.service import Protocol
 from lateen.util.hosts import matches
 
-__all__ = ["GatewayContext", "plan_gateway_listener"]
+__all__ = ["GatewayContext", "plan_gateway_listener", "plan_quic_listener"]
 
 _ANY = "*"
+_HTTP3 = ("h3",)
 
 
 class GatewayContext(Struct, frozen=True, kw_only=True):
@@ -79,6 +80,32 @@ def plan_gateway_listener(port: GatewayPort, context: GatewayContext) -> Listene
         proxy_protocol=context.proxy_protocol,
         owners=tuple(dict.fromkeys(server.owner for server in port.servers)),
     )
+
+
+def plan_quic_listener(port: GatewayPort, context: GatewayContext) -> ListenerPlan | None:
+    """The listener of HTTP/3 beside a port with HTTPS servers; None where it has none."""
+    address = port.bind or "0.0.0.0"  # noqa: S104 - a gateway serves the outside
+    servers = [server for server in port.servers if has_http3(server)]
+    chains = [chain for server in servers for chain in _server_chains(f"{address}_{port.listen}", port, server, context)]
+    if not chains:
+        return None
+    return ListenerPlan(
+        name=f"udp_{address}_{port.listen}",
+        address=address,
+        port=port.listen,
+        direction="OUTBOUND",
+        chains=tuple(map(_over_quic, chains)),
+        quic=True,
+        waits=True,
+        owners=tuple(dict.fromkeys(server.owner for server in servers)),
+    )
+
+
+def _over_quic(chain: ChainPlan) -> ChainPlan:
+    tls, http = chain.tls, chain.application
+    assert isinstance(tls, CredentialTls)  # noqa: S101 - HTTPS with a certificate
+    assert isinstance(http, HttpPlan)  # noqa: S101
+    return replace(chain, tls=replace(tls, alpn=_HTTP3), application=replace(http, http3=True), connect_timeout=False)
 
 
 def _without_overlap(chains: Iterable[ChainPlan]) -> list[ChainPlan]:

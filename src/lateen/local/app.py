@@ -30,6 +30,7 @@ from lateen.local.userns import IsolationError, NodeContext, run_node
 from lateen.runtime import tasks
 from lateen.runtime.clock import SystemClock
 from lateen.runtime.limits import allow_open_files
+from lateen.server.features import read_settings
 from lateen.sources.sqlite import StoreError
 
 __all__ = ["DEFAULT_PUBLICATIONS", "OnFailed", "OnStarted", "UpError", "UpOptions", "up"]
@@ -136,6 +137,7 @@ def _plan(
         pod_range=_pod_range(),
         publications=publications,
         images=options.images,
+        settings=read_settings(os.environ),
         base=objects[0],
         objects=objects[1],
     )

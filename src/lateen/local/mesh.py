@@ -60,6 +60,7 @@ class MeshPlan(Struct, frozen=True, kw_only=True):
     pod_range: IPv4Network = POD_RANGE
     publications: tuple[Publication, ...] = ()
     images: Mapping[str, tuple[str, ...]] = {}
+    settings: Settings = Settings()
     base: tuple[Decoded, ...] = ()  # stored where absent
     objects: tuple[Decoded, ...] = ()  # applied
 
@@ -102,12 +103,12 @@ class LocalMesh:
         await asyncio.gather(self._controllers.start(), self.plane.start(), self._targets.start())
         await node.start()  # now, as MeshConfig says how sidecars start
         if self._authority is not None:
-            self._authority.start(self.client, Settings().root_namespace)
+            self._authority.start(self.client, self._plan.settings.root_namespace)
         await self._publish()
         self._board.start()
 
     def _control_plane(self, gateway: str) -> tuple[ControlPlane, Sidecars]:
-        settings = Settings()
+        settings = self._plan.settings
         folder = self._plan.data / "ca"
         root = load_or_create_root(folder, settings.trust_domain, self._clock)
         signer = Signer(root)

@@ -98,6 +98,7 @@ class HttpPlan(Struct, frozen=True, kw_only=True):
     path_normalization: PathNormalization = "BASE"
     grpc_web: bool = False  # browsers' form of gRPC is made into the plain one
     extensions: tuple[ExtensionPlan, ...] = ()  # within a phase in the order in which they stand
+    http3: bool = False
     looks_up: bool = False  # some routes lead to hosts that are looked up when they are asked for
 
 
@@ -152,5 +153,6 @@ class ListenerPlan(Struct, frozen=True, kw_only=True):
     inspectors: tuple[InspectorPlan, ...] = ()
     patience: int = 0  # nanoseconds for inspectors to see something, then the connection goes on; 0 = no limit
     proxy_protocol: bool = False  # what stands before the client tells whose connection it is
+    quic: bool = False  # of UDP: HTTP/3
     waits: bool = False  # gateways: no limit set on how long inspectors wait
     owners: tuple[Owner, ...] = ()

@@ -14,6 +14,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     trust_domain: str = "cluster.local"
     root_namespace: str = "istio-system"
     cluster: str = "Kubernetes"
+    quic: bool = False  # gateways serve HTTP/3 beside HTTPS
 
 
 class ClusterDefaults(Struct, frozen=True, kw_only=True):

@@ -187,12 +187,13 @@ class RoutePlan(Struct, frozen=True, kw_only=True):
 
 
 class VirtualHostPlan(Struct, frozen=True, kw_only=True):
-    """Domains and their routes. `require_tls`: plaintext requests are redirected to HTTPS."""
+    """Domains and their routes. `require_tls`: plaintext requests are redirected to HTTPS. `http3_port` also has them over QUIC."""
 
     name: str
     domains: tuple[str, ...]
     routes: tuple[RoutePlan, ...]
     require_tls: bool = False
+    http3_port: int = 0
     owners: tuple[Owner, ...] = ()
 
 

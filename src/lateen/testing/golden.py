@@ -16,6 +16,7 @@ from msgspec.structs import fields
 
 from lateen.compile.world import World
 from lateen.model.frame import Snapshot
+from lateen.model.mesh import Settings
 from lateen.model.scope import Proxy
 from lateen.testing.messages import KINDS, kind_messages, plain
 from lateen.testing.world import MemoryWorld
@@ -45,6 +46,7 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     namespace: str = "default"
     address: str = "10.0.0.1"
     labels: Mapping[str, str] = {}
+    quic: bool = False  # the control plane's switch
 
 
 def cases_in(folder: Path) -> list[Path]:
@@ -79,7 +81,7 @@ def _compiled(case: Path) -> tuple[Case, World, Snapshot]:
     if len(described) != 1:
         raise ValueError(f"{case}: expected one document of kind Proxy, found {len(described)}")
     who = convert(yaml.safe_load(described[0]), Case)  # noqa: TID251 - no object of the API
-    world = MemoryWorld()
+    world = MemoryWorld(Settings(quic=who.quic))
     world.load("\n---\n".join(part for part in parts if part not in described), source=case.name)
     if world.problems:
         raise ValueError("; ".join(problem.message for problem in world.problems))

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from lateen.api.decode import decode_message
 from lateen.api.meshconfig import MeshConfig
 from lateen.model.frame import Snapshot
+from lateen.model.mesh import Settings
 from lateen.model.scope import Proxy
 from lateen.testing.envoy import AcceptingEnvoy
 from lateen.testing.waiting import wait_until
@@ -148,12 +149,12 @@ class LiveEnvoy:
         wait_until(lambda: self._warming() == 0, seconds=_SECONDS, what="everything is in force", every=0.02)
         self.ask(Dial(port=_PROMETHEUS, target="/stats/prometheus?filter=none"))  # served by the worker, after it took the new listeners
 
-    def world(self, *documents: str, mesh: str = "{}") -> MemoryWorld:
+    def world(self, *documents: str, mesh: str = "{}", settings: Settings | None = None) -> MemoryWorld:
         """A world of these objects, whose configurations log to this Envoy's log; `mesh` is MeshConfig."""
         config, problems = decode_message(mesh.encode(), MeshConfig, "mesh")
         if config is None or problems:
             raise AssertionError(problems)
-        world = MemoryWorld(mesh=logging_to(self.folder, config))
+        world = MemoryWorld(settings, mesh=logging_to(self.folder, config))
         for one in documents:
             world.load(one)
         if world.problems:

@@ -1,12 +1,13 @@
 """Prints the server side of TLS: mutual TLS inside the mesh, and what a gateway offers the outside."""
 
 from envoy.config.core.v3 import base_pb2
+from envoy.extensions.transport_sockets.quic.v3 import quic_transport_pb2 as quic_pb2
 from envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
 
 from lateen.model.listenerplan import CredentialTls, MeshTls
 from lateen.xds.sds import from_agent, sds_secret
 
-__all__ = ["build_downstream_tls"]
+__all__ = ["build_downstream_tls", "build_quic"]
 
 _CIPHERS = (
     "ECDHE-ECDSA-AES256-GCM-SHA384",
@@ -17,6 +18,13 @@ _CIPHERS = (
     "AES128-GCM-SHA256",
 )
 _VERSIONS = common_pb2.TlsParameters.TlsProtocol
+
+
+def build_quic(plan: CredentialTls) -> base_pb2.TransportSocket:
+    """The transport socket of a chain of HTTP/3: TLS is part of QUIC."""
+    socket = base_pb2.TransportSocket(name="envoy.transport_sockets.quic")
+    socket.typed_config.Pack(quic_pb2.QuicDownstreamTransport(downstream_tls_context=_credential(plan)), deterministic=True)
+    return socket
 
 
 def build_downstream_tls(plan: MeshTls | CredentialTls) -> base_pb2.TransportSocket:

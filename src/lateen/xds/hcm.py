@@ -37,6 +37,9 @@ def build_http(plan: HttpPlan) -> chain_pb2.Filter:
     _set_routes(hcm, plan)
     _set_tracing(hcm)
     _set_role(hcm, plan)
+    if plan.http3:
+        hcm.codec_type = pb.HttpConnectionManager.HTTP3
+        hcm.http3_protocol_options.SetInParent()
     network_filter = chain_pb2.Filter(name="envoy.filters.network.http_connection_manager")
     network_filter.typed_config.Pack(hcm, deterministic=True)
     return network_filter

@@ -15,7 +15,7 @@ from google.protobuf import message
 
 from lateen.model.listenerplan import ChainMatch, ChainPlan, CredentialTls, HttpPlan, InspectorPlan, ListenerPlan, MeshTls, TcpPlan
 from lateen.model.names import UNIX
-from lateen.xds.downstreamtls import build_downstream_tls
+from lateen.xds.downstreamtls import build_downstream_tls, build_quic
 from lateen.xds.earlyrefusal import build_early_refusal
 from lateen.xds.hcm import build_http
 from lateen.xds.networkfilters import build_lookup, build_network_authz
@@ -39,7 +39,12 @@ def build_listener(plan: ListenerPlan) -> pb.Listener:
     )
     if plan.default is not None:
         listener.default_filter_chain.CopyFrom(_chain(plan.default))
-    if plan.bind:
+    if plan.quic:
+        listener.address.socket_address.protocol = address_pb2.SocketAddress.UDP
+        listener.udp_listener_config.quic_options.SetInParent()
+        listener.udp_listener_config.downstream_socket_config.prefer_gro.value = True
+        listener.enable_reuse_port.value = True
+    elif plan.bind:
         listener.max_connections_to_accept_per_socket_event.value = 1
     else:
         listener.bind_to_port.value = False
@@ -110,7 +115,9 @@ def _chain(plan: ChainPlan) -> chain_pb2.FilterChain:
     chain = chain_pb2.FilterChain(name=plan.name, filters=filters)
     if plan.match is not None:
         chain.filter_chain_match.CopyFrom(_match(plan.match))
-    if plan.tls is not None:
+    if isinstance(plan.tls, CredentialTls) and isinstance(application, HttpPlan) and application.http3:
+        chain.transport_socket.CopyFrom(build_quic(plan.tls))
+    elif plan.tls is not None:
         chain.transport_socket.CopyFrom(build_downstream_tls(plan.tls))
     if plan.connect_timeout:
         set_duration(chain.transport_socket_connect_timeout, _HANDSHAKE)

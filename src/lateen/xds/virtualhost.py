@@ -6,6 +6,7 @@ cheap: a repeated field of a message may be written as concatenated occurrences.
 
 from collections.abc import Iterable
 
+from envoy.config.core.v3 import base_pb2
 from envoy.config.route.v3 import route_components_pb2 as pb
 from envoy.config.route.v3 import route_pb2
 
@@ -27,6 +28,8 @@ def build_virtual_host(plan: VirtualHostPlan) -> pb.VirtualHost:
     )
     if plan.require_tls:
         host.require_tls = pb.VirtualHost.ALL
+    if plan.http3_port:
+        host.response_headers_to_add.add().header.CopyFrom(base_pb2.HeaderValue(key="alt-svc", value=f'h3=":{plan.http3_port}"; ma=86400'))
     return host
 
 

@@ -1,0 +1,14 @@
+"""Istio's switches of the control plane that are environment variables, under Istio's names."""
+
+from collections.abc import Mapping
+
+from lateen.model.mesh import Settings
+
+__all__ = ["read_settings"]
+
+_TRUE = frozenset({"1", "t", "true"})
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """The settings that a control plane with this environment has; anything but a form of true leaves a switch off, as in Istio."""
+    return Settings(quic=environment.get("PILOT_ENABLE_QUIC_LISTENERS", "").lower() in _TRUE)

@@ -1,0 +1,12 @@
+"""Switches of the control plane that are environment variables."""
+
+import pytest
+
+from lateen.server.features import read_settings
+
+
+@pytest.mark.parametrize(("value", "expected"), [("true", True), ("1", True), ("T", True), ("false", False), ("", False), ("yes", False)])
+def test_http3_is_switched_on_by_istios_variable(value: str, expected: bool) -> None:  # noqa: FBT001 - a column
+    """As Go reads truth; off where it is not said."""
+    assert read_settings({"PILOT_ENABLE_QUIC_LISTENERS": value}).quic == expected
+    assert not read_settings({}).quic
