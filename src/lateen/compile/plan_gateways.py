@@ -79,6 +79,7 @@ def plan_gateway_listener(port: GatewayPort, context: GatewayContext) -> Listene
         waits=True,
         proxy_protocol=context.proxy_protocol,
         owners=tuple(dict.fromkeys(server.owner for server in port.servers)),
+        rule_owners=context.security.owners,
     )
 
 

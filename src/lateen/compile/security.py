@@ -16,6 +16,7 @@ from lateen.compile.requestauthn import plan_request_authn
 from lateen.compile.subjects import Subject, is_meant
 from lateen.graph import Index, Read
 from lateen.model.authz import ExtAuthzPlan
+from lateen.model.frame import Owner
 from lateen.model.security import WorkloadSecurity
 from lateen.util.problem import Problems
 from lateen.util.selectors import canonical
@@ -50,7 +51,12 @@ def security_of(read: Read, base: Base, subject: Subject) -> tuple[WorkloadSecur
     domains = tuple(dict.fromkeys([base.settings.trust_domain, *mesh.trust_domain_aliases]))
     authz, problems = plan_authz(rules, AuthzContext(provider=provider, trust_domains=domains))
     authn, keyless = plan_request_authn(tokens, lambda address: read.get(base.jwks, address), gateway=subject.gateway is not None)
-    return WorkloadSecurity(authn=authn, authz=authz), (*problems, *keyless)
+    owners = (*map(_owner, rules), *map(_owner, tokens))
+    return WorkloadSecurity(authn=authn, authz=authz, owners=owners), (*problems, *keyless)
+
+
+def _owner(policy: AuthorizationPolicy | RequestAuthentication) -> Owner:
+    return Key(policy.kind, policy.metadata.namespace, policy.metadata.name), policy.metadata.generation
 
 
 def _of(read: Read, index: Index[str, Key, Policy], subject: Subject, root: str) -> list[Policy]:

@@ -156,3 +156,12 @@ class ListenerPlan(Struct, frozen=True, kw_only=True):
     quic: bool = False  # of UDP: HTTP/3
     waits: bool = False  # gateways: no limit set on how long inspectors wait
     owners: tuple[Owner, ...] = ()
+    rule_owners: tuple[Owner, ...] = ()  # of the tokens and rules of its chains
+
+    @property
+    def shaped_by(self) -> tuple[Owner, ...]:
+        """The objects that the listener itself is made from: rules on bytes are in it, those on requests are resources of their own."""
+        chains = (*self.chains, *((self.default,) if self.default is not None else ()))
+        if not any(isinstance(chain.application, TcpPlan) and chain.application.authz for chain in chains):
+            return self.owners
+        return (*self.owners, *(owner for owner in self.rule_owners if owner[0].kind == "AuthorizationPolicy"))

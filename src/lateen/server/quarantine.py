@@ -3,7 +3,8 @@
 Why (docs/decisions/009): a route configuration is made of many objects, and Envoy takes it as a whole or not at all. While the refused
 form stays in it, no change of the others acts, and a proxy that starts has no routes. Where several objects are suspected, all are set
 aside, then tried again in halves until the one at fault is found. A new generation of an object is always given its chance. What is set
-aside is kept over restarts (`server.lastgood`). Must not do I/O.
+aside is kept over restarts (`server.lastgood`). What decides who is let in is never set aside: proxies go on with
+the rules they hold, and a rule that is only suspected must not be without force for a moment. Must not do I/O.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from lateen.server.refusals import Refusal, refusals_by_owner
 
 __all__ = ["Quarantine"]
 
+_GUARDS = ("AuthorizationPolicy", "RequestAuthentication")
 _TRIAL_SECONDS = 0.5  # in which every Envoy has answered
 _log = log.get("quarantine")
 
@@ -163,7 +165,7 @@ class Quarantine:
     def _refuse(self, key: Key, refusal: Refusal) -> bool:
         """Whether the object's newest form is set aside by this, for the first time."""
         forms, known = self._forms.get(key), self._refused.get(key)
-        if forms is None:
+        if forms is None or key.kind in _GUARDS:
             return False
         if known is None and refusal.generation == forms.generation:
             _log.warning("Envoy refused an object; its form before is used", object=str(key), message=refusal.message)

@@ -26,7 +26,7 @@ from lateen.util.problem import Problem, Problems
 from lateen.xds.cluster import build_cluster, build_passthrough
 from lateen.xds.endpoint import build_load_assignment
 from lateen.xds.filters.extensions import build_extension, extensions_in
-from lateen.xds.filters.slots import build_extensions
+from lateen.xds.filters.slots import TOKENS, build_extensions
 from lateen.xds.listener import build_listener
 from lateen.xds.pack import pack, wrap
 from lateen.xds.patches.apply import Made, Patched, apply
@@ -276,17 +276,22 @@ def _host_bytes(_read: Read, _key: object, plan: VirtualHostPlan) -> tuple[HostB
 
 
 def _inbound_listener(_read: Read, _key: object, plan: ListenerPlan) -> tuple[Snapshot, Problems]:
-    return {LISTENER: {plan.name: pack(plan.name, LISTENER, build_listener(plan), plan.owners)}, EXTENSION: _extensions((plan,))}, ()
+    return {LISTENER: {plan.name: pack(plan.name, LISTENER, build_listener(plan), plan.shaped_by)}, EXTENSION: _extensions((plan,))}, ()
 
 
 def _extensions(plans: tuple[ListenerPlan, ...]) -> Frames:
-    owners = tuple(dict.fromkeys(owner for plan in plans for owner in plan.owners))
-    found = {name: pack(name, EXTENSION, config, owners) for name, config in build_extensions(plans).items()}
+    owners = tuple(dict.fromkeys(owner for plan in plans for owner in plan.rule_owners))
+    found = {name: pack(name, EXTENSION, config, _of_place(name, owners)) for name, config in build_extensions(plans).items()}
     return found | {one.name: pack(one.name, EXTENSION, build_extension(one), (one.owner,)) for one in extensions_in(plans)}
 
 
+def _of_place(name: str, owners: tuple[Owner, ...]) -> tuple[Owner, ...]:
+    kind = "RequestAuthentication" if name == TOKENS else "AuthorizationPolicy"
+    return tuple(owner for owner in owners if owner[0].kind == kind)
+
+
 def _listener_frames(_read: Read, _key: object, plans: tuple[ListenerPlan, ...]) -> tuple[Snapshot, Problems]:
-    listeners = {plan.name: pack(plan.name, LISTENER, build_listener(plan), plan.owners) for plan in plans}
+    listeners = {plan.name: pack(plan.name, LISTENER, build_listener(plan), plan.shaped_by) for plan in plans}
     return {LISTENER: listeners, EXTENSION: _extensions(plans)}, ()
 
 
@@ -297,7 +302,7 @@ def _gateway_frames(_read: Read, _scope: GatewayScope, view: GatewayView) -> tup
         joined = join_route_configuration(name, (host_entry(host) for host in hosts))
         routes[name] = wrap(name, ROUTES, joined, owners)
     return {
-        LISTENER: {plan.name: pack(plan.name, LISTENER, build_listener(plan), plan.owners) for plan in view.listeners},
+        LISTENER: {plan.name: pack(plan.name, LISTENER, build_listener(plan), plan.shaped_by) for plan in view.listeners},
         EXTENSION: _extensions(view.listeners),
         ROUTES: routes,
         SECRET: _secrets(view.secrets),

@@ -134,6 +134,16 @@ def test_what_is_not_certain_or_not_configuration_is_left_alone() -> None:
     assert dict(mesh.quarantine.refused) == {}
 
 
+def test_what_decides_who_is_let_in_is_never_set_aside() -> None:
+    """A refused policy, and one that is only suspected beside it, stay as they are; a route that is suspected with them does not."""
+    mesh = Mesh()
+    policies = [Key(kind, "default", kind.lower()) for kind in ("AuthorizationPolicy", "RequestAuthentication")]
+    for key in (*policies, REVIEWS):
+        mesh.apply(key, "new", 1)
+    mesh.refuse(*((key, 1) for key in (*policies, REVIEWS)))
+    assert mesh.texts() == {"authorizationpolicy": "new", "requestauthentication": "new", "reviews": None}
+
+
 def test_the_proxies_that_refused_are_gathered() -> None:
     """Each proxy that says no to the same generation is named once."""
     mesh = Mesh()

@@ -2,7 +2,7 @@
 
 from lateen.model.scope import Proxy
 from lateen.testing.world import MemoryWorld
-from lateen.xds.resources import CLUSTER, ENDPOINTS, LISTENER
+from lateen.xds.resources import CLUSTER, ENDPOINTS, EXTENSION, LISTENER
 
 HEADLESS = """
 kind: Service
@@ -90,3 +90,34 @@ def test_endpoints_are_sent_for_clusters_that_ask_for_them_only() -> None:
     snapshot = memory.snapshots.snapshot("one")
     assert set(snapshot[ENDPOINTS]) == {"outbound|80||web.default.svc.cluster.local"}
     assert "outbound|5432||db.default.svc.cluster.local" in snapshot[CLUSTER]
+
+
+POLICIES = """
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: rules, namespace: default, generation: 3}
+spec: {action: DENY, rules: [{from: [{source: {namespaces: [evil]}}]}]}
+---
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: tokens, namespace: default, generation: 4}
+spec: {jwtRules: [{issuer: shop, jwks: '{"keys":[]}'}]}
+"""
+
+
+def owned(memory: MemoryWorld, name: str) -> set[tuple[str, str, int]]:
+    """The frames of a proxy that a policy shapes: resource, policy, generation."""
+    snapshot = memory.snapshots.snapshot(name)
+    frames = [frame for type_url in (LISTENER, EXTENSION) for frame in snapshot[type_url].values()]
+    return {(frame.name, key.name, generation) for frame in frames for key, generation in frame.owners}
+
+
+def test_policies_own_what_they_shape_and_no_more() -> None:
+    """Rules their places and the listener's rules on bytes, tokens their place; a proxy that they are not for holds nothing of them."""
+    memory = world(proxy("one"), proxy("other", namespace="elsewhere"))
+    memory.load(POLICIES)
+    memory.commit()
+    places = ["lateen.authz." + name for name in ("custom", "service", "audit", "deny", "allow")]
+    rules = {(name, "rules", 3) for name in ("virtualInbound", *places)}
+    assert owned(memory, "one") == rules | {("lateen.tokens", "tokens", 4)}
+    assert owned(memory, "other") == set()

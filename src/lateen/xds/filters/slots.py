@@ -20,14 +20,14 @@ from lateen.xds.filters.jwt import build_jwt
 from lateen.xds.filters.rbac import build_http_rbac
 from lateen.xds.values import set_duration
 
-__all__ = ["build_extensions", "build_rule_slots", "build_service_slots", "build_token_slot", "put_in"]
+__all__ = ["TOKENS", "build_extensions", "build_rule_slots", "build_service_slots", "build_token_slot", "put_in"]
 
 _RBAC = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"
 _EXT_AUTHZ = "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz"
 _JWT = "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"
-_CUSTOM, _SERVICE, _TOKENS = "lateen.authz.custom", "lateen.authz.service", "lateen.tokens"
+_CUSTOM, _SERVICE, TOKENS = "lateen.authz.custom", "lateen.authz.service", "lateen.tokens"
 _RULES = {"LOG": "lateen.authz.audit", "DENY": "lateen.authz.deny", "ALLOW": "lateen.authz.allow"}
-_TYPES = {_TOKENS: (_JWT, _RBAC), _SERVICE: (_EXT_AUTHZ, _RBAC)}
+_TYPES = {TOKENS: (_JWT, _RBAC), _SERVICE: (_EXT_AUTHZ, _RBAC)}
 _NOTHING = RbacPlan()  # a filter that refuses nothing
 _ENVOYS_NAMES = {_RBAC: "envoy.filters.http.rbac", _EXT_AUTHZ: "envoy.filters.http.ext_authz", _JWT: "envoy.filters.http.jwt_authn"}
 _HCM = "envoy.filters.network.http_connection_manager"
@@ -41,7 +41,7 @@ def build_service_slots() -> Iterable[hcm_pb2.HttpFilter]:
 
 def build_token_slot() -> hcm_pb2.HttpFilter:
     """The place of tokens."""
-    return _slot(_TOKENS)
+    return _slot(TOKENS)
 
 
 def build_rule_slots() -> Iterable[hcm_pb2.HttpFilter]:
@@ -81,7 +81,7 @@ def _filled(plan: HttpPlan) -> Mapping[str, hcm_pb2.HttpFilter]:
     return {
         _CUSTOM: build_http_rbac(custom),
         _SERVICE: build_http_ext_authz(service) if service is not None else build_http_rbac(_NOTHING),
-        _TOKENS: build_jwt(plan.authn) if plan.authn is not None else build_http_rbac(_NOTHING),
+        TOKENS: build_jwt(plan.authn) if plan.authn is not None else build_http_rbac(_NOTHING),
         **{name: build_http_rbac(steps.get(action, _NOTHING)) for action, name in _RULES.items()},
     }
 
@@ -115,7 +115,7 @@ def put_in(listener: listener_pb2.Listener, extensions: Mapping[str, extension_p
 def _with_config(
     http_filter: hcm_pb2.HttpFilter, extensions: Mapping[str, extension_pb2.TypedExtensionConfig]
 ) -> hcm_pb2.HttpFilter | None:
-    if http_filter.name not in (_CUSTOM, _SERVICE, _TOKENS, *_RULES.values()):
+    if http_filter.name not in (_CUSTOM, _SERVICE, TOKENS, *_RULES.values()):
         return http_filter
     config = extensions[http_filter.name].typed_config
     if config.type_url == _RBAC and not config.value:
