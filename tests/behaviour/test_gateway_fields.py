@@ -9,6 +9,7 @@ from lateen.testing.certificates import secret_object
 from lateen.testing.liveenvoy import GATEWAY, LiveEnvoy
 from lateen.testing.manifests import service
 from lateen.testing.yard import Dial, Heard, Server, Tls
+from lateen.xds.resources import CLUSTER, ENDPOINTS
 
 pytestmark = [pytest.mark.envoy, pytest.mark.netns, pytest.mark.slow]
 
@@ -269,3 +270,22 @@ def test_http3_is_served_beside_https(gateway: LiveEnvoy) -> None:
     assert asked("MUTUAL", quic=True) == (["503", "0"], None)
     assert asked("SIMPLE", quic=True) == (["10.0.1.1", "10.0.1.1"], 'h3=":8443"; ma=86400')
     assert gateway.statistics(r"^http\.outbound_0\.0\.0\.0_8443;\.downstream_rq_http3_total$").popitem()[1] == 1
+
+
+def test_a_gateway_may_get_what_its_rules_lead_to_alone(gateway: LiveEnvoy) -> None:
+    """Where that is switched on: the hosts of its rules, and the services of the mesh's extensions; those act as without."""
+    documents = (WEB + SHOP + DB, gateway_object("one", server(8081, "HTTP", "'*'")), routes("a", "'*'", http("web")))
+    mesh = (
+        "extensionProviders: [{name: judge, envoyExtAuthzHttp: {service: default/db.default.svc.cluster.local, port: 3306}},"
+        " {name: spans, skywalking: {service: elsewhere.example.com, port: 1}}]"
+    )
+    found = {}
+    for reached_only in (False, True):
+        world = gateway.world(*documents, mesh=mesh, settings=Settings(reached_only=reached_only))
+        snapshot = world.snapshot(GATEWAY)
+        gateway.hold(snapshot)
+        assert places(gateway.ask(Dial(port=8081))) == ["10.0.1.1"]
+        known = {name.split(".")[1] for name in gateway.statistics(r"^cluster\.outbound.*membership_total$")}
+        found[reached_only] = {name.split("|")[3] for name in known}
+        assert snapshot[ENDPOINTS].keys() <= snapshot[CLUSTER].keys()
+    assert found == {False: {"web", "shop", "db"}, True: {"web", "db"}}

@@ -27,7 +27,7 @@ from lateen.compile.routes import Routes
 from lateen.compile.rules import Lookup, cluster_for
 from lateen.compile.scope import Scopes
 from lateen.compile.security import security_of
-from lateen.compile.servertls import EXTERNAL, credentials_of, provider_cluster
+from lateen.compile.servertls import EXTERNAL, credentials_of, provider_cluster, provider_hosts
 from lateen.compile.subjects import Subject
 from lateen.graph import Collection, Graph, Read
 from lateen.model.gateway import GatewayPort, MergedServer
@@ -66,6 +66,8 @@ class Listeners:
         )
         self.inbound: Collection[InboundScope, ListenerPlan] = graph.one("inbound listeners", scopes.inbound, self._inbound)
         self.gateways: Collection[GatewayScope, GatewayView] = graph.one("gateway views", scopes.gateways, self._gateway)
+
+        self.reached: Collection[GatewayScope, frozenset[str]] = graph.one("hosts that gateways reach", scopes.gateways, self._reached)
 
     def _outbound(self, read: Read, scope: OutboundScope, _none: None) -> tuple[tuple[ListenerPlan, ...], Problems]:
         mesh = mesh_of(read, self._base.mesh)
@@ -162,6 +164,14 @@ class Listeners:
         for key in scope.gateways:
             found |= read.by_index(self._base.routes_at, f"{key.namespace}/{key.name}")
         return tuple(sorted((one for one in found.values() if one.visible_in(scope.client.namespace)), key=lambda one: one.age))
+
+    def _reached(self, read: Read, scope: GatewayScope, _none: None) -> tuple[frozenset[str] | None, Problems]:
+        """The hosts that rules of its Gateways and services of the mesh's extensions lead to; None where all count as reached."""
+        if not self._base.settings.reached_only:
+            return None, ()
+        routes = (read.get(self._base.route_destinations, one.key) or () for one in self._gateway_routes(read, scope))
+        hosts = {self._clusters.target(read, scope.client, host) for found in routes for host in found}
+        return frozenset(hosts) | provider_hosts(mesh_of(read, self._base.mesh).extension_providers), ()
 
     def _context(self, read: Read, scope: GatewayScope, routes: tuple[VirtualRoutes, ...], security: WorkloadSecurity) -> GatewayContext:
         mesh = mesh_of(read, self._base.mesh)

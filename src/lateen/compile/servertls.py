@@ -1,14 +1,15 @@
 """TLS that a gateway's server, or a Sidecar's port, ends with certificates of its own."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from lateen.api.extensionproviders import ExtensionProvider
 from lateen.api.gateway import ServerTLSSettings
 from lateen.model.listenerplan import CredentialTls
 from lateen.model.names import outbound_cluster
 
-__all__ = ["EXTERNAL", "credentials_of", "provider_cluster", "server_tls"]
+__all__ = ["EXTERNAL", "credentials_of", "provider_cluster", "provider_hosts", "server_tls"]
 
+_SORTS = ExtensionProvider.one_of[0]
 EXTERNAL = "sds://"  # credentials that an extension provider has
 
 
@@ -52,6 +53,13 @@ def provider_cluster(providers: Iterable[ExtensionProvider]) -> str:
     """The cluster of the mesh's server of secrets; "" where it has none."""
     found = next((one.sds for one in providers if one.sds is not None), None)
     return outbound_cluster(found.port, "", found.service.rpartition("/")[2]) if found is not None else ""
+
+
+def provider_hosts(providers: Iterable[ExtensionProvider]) -> frozenset[str]:
+    """The services of all sorts of providers."""
+    sorts = (sort for one in providers for name in _SORTS if (sort := getattr(one, name)) is not None)
+    services = (sort.get("service", "") if isinstance(sort, Mapping) else getattr(sort, "service", "") for sort in sorts)
+    return frozenset(str(service).rpartition("/")[2] for service in services if service)
 
 
 def _version(version: str) -> str:

@@ -15,6 +15,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     root_namespace: str = "istio-system"
     cluster: str = "Kubernetes"
     quic: bool = False  # gateways serve HTTP/3 beside HTTPS
+    reached_only: bool = False  # gateways get the clusters alone that their rules lead to
 
 
 class ClusterDefaults(Struct, frozen=True, kw_only=True):

@@ -11,4 +11,8 @@ _TRUE = frozenset({"1", "t", "true"})
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """The settings that a control plane with this environment has; anything but a form of true leaves a switch off, as in Istio."""
-    return Settings(quic=environment.get("PILOT_ENABLE_QUIC_LISTENERS", "").lower() in _TRUE)
+
+    def on(name: str) -> bool:
+        return environment.get(name, "").lower() in _TRUE
+
+    return Settings(quic=on("PILOT_ENABLE_QUIC_LISTENERS"), reached_only=on("PILOT_FILTER_GATEWAY_CLUSTER_CONFIG"))

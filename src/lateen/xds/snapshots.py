@@ -238,12 +238,20 @@ class Snapshots:
         scope = scopes.gateway[0]
         clusters, endpoints = self._of_client(read, scope.client, scopes.place)
         served = read.get(self._gateways, scope) or _EMPTY
+        reached = read.get(self._world.listeners.reached, scope)
+        if reached is not None:
+            clusters, endpoints = _leading_to(reached, clusters), _leading_to(reached, endpoints)
         return {
             **served,
             SECRET: {**served[SECRET], **(read.get(self._client_secrets, scope.client) or {})},
             CLUSTER: {**self._fixed_of(read, "router"), **clusters, **self._passed(read, scopes, self._passed_clusters)},
             ENDPOINTS: {**endpoints, **self._passed(read, scopes, self._passed_endpoints)},
         }
+
+
+def _leading_to(hosts: frozenset[str], frames: Frames) -> Frames:
+    """Clusters, or their endpoints, of these hosts."""
+    return {name: frame for name, frame in frames.items() if name.rpartition("|")[2] in hosts}
 
 
 def _without_effect(plan: FilterPlan, patch: Patch) -> Problem:

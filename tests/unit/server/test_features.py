@@ -10,3 +10,9 @@ def test_http3_is_switched_on_by_istios_variable(value: str, expected: bool) -> 
     """As Go reads truth; off where it is not said."""
     assert read_settings({"PILOT_ENABLE_QUIC_LISTENERS": value}).quic == expected
     assert not read_settings({}).quic
+
+
+def test_filtered_clusters_are_switched_on_by_istios_variable() -> None:
+    """A switch of its own."""
+    assert read_settings({"PILOT_FILTER_GATEWAY_CLUSTER_CONFIG": "TRUE"}).reached_only
+    assert not read_settings({"PILOT_ENABLE_QUIC_LISTENERS": "true"}).reached_only
