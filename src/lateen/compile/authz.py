@@ -10,14 +10,13 @@ from msgspec import Struct
 
 from lateen.api.security import AuthorizationPolicy
 from lateen.compile.authzrules import RuleContext, compile_rules
-from lateen.model.authz import Always, AuthzPlan, AuthzRule, AuthzStep, ExtAuthzPlan, Not, RbacPlan, RuleSet
+from lateen.model.authz import ASKED_PREFIX, Always, AuthzPlan, AuthzRule, AuthzStep, ExtAuthzPlan, Not, RbacPlan, RuleSet
 from lateen.util.problem import Problem, Problems
 
 __all__ = ["DRY_RUN", "AuthzContext", "is_dry_run", "plan_authz"]
 
 DRY_RUN = "istio.io/dry-run"
 _SHADOW = "istio_dry_run_{}_"
-_EXT = "istio_ext_authz_"
 _ASKED = "istio-ext-authz"
 _REFUSED = "-deny-due-to-bad-CUSTOM-action"
 _ACTIONS: Mapping[str, str] = {"ALLOW": "ALLOW", "DENY": "DENY", "AUDIT": "LOG"}
@@ -103,7 +102,7 @@ def _custom(policies: Sequence[AuthorizationPolicy], context: AuthzContext, *, t
         return (refused,), tuple(_unusable(policy, found) for policy in policies)
     if tcp and found.http:
         return (), ()
-    asked = RbacPlan(shadow=RuleSet(action="DENY", rules=rules), shadow_prefix=_EXT)
+    asked = RbacPlan(shadow=RuleSet(action="DENY", rules=rules), shadow_prefix=ASKED_PREFIX)
     return (asked, found), ()
 
 

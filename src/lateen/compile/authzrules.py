@@ -13,6 +13,8 @@ from msgspec import Struct
 from lateen.api import security as api
 from lateen.compile.trustdomains import expand_principals
 from lateen.model.authz import (
+    CLAIMS,
+    TOKENS,
     AllOf,
     Always,
     AnyOf,
@@ -34,8 +36,6 @@ from lateen.util import ipnets
 __all__ = ["RuleContext", "compile_rules", "text_match"]
 
 _PRESENT = Match("regex", ".+")
-_JWT = "envoy.filters.http.jwt_authn"
-_PAYLOAD = "payload"
 _EXPERIMENTAL = "experimental."
 _CLAIMS, _HEADERS = "request.auth.claims", "request.headers"
 _BRACKETS = re.compile(r"\[([^\]]*)\]")
@@ -258,12 +258,12 @@ def _token_owner(value: str) -> Condition:
     elif value != "*":
         issuer = text_match(value)
         subject = _PRESENT if value.endswith("*") else Match("exact", "")
-    return AllOf((Metadata(_JWT, (_PAYLOAD, "iss"), (issuer,)), Metadata(_JWT, (_PAYLOAD, "sub"), (subject,))))
+    return AllOf((Metadata(TOKENS, (CLAIMS, "iss"), (issuer,)), Metadata(TOKENS, (CLAIMS, "sub"), (subject,))))
 
 
 def _claim(path: tuple[str, ...], values: Iterable[str]) -> Iterable[Condition]:
     matches = tuple(text_match(value) for value in values)
-    return (Metadata(_JWT, (_PAYLOAD, *path), matches, lists=True),) if matches else ()
+    return (Metadata(TOKENS, (CLAIMS, *path), matches, lists=True),) if matches else ()
 
 
 def _found_out(key: str, values: Iterable[str]) -> Iterable[Condition]:

@@ -9,6 +9,9 @@ from typing import Literal
 from msgspec import Struct
 
 __all__ = [
+    "ASKED_PREFIX",
+    "CLAIMS",
+    "TOKENS",
     "AllOf",
     "Always",
     "AnyOf",
@@ -30,6 +33,10 @@ __all__ = [
     "RuleSet",
     "ServerName",
 ]
+
+
+TOKENS, CLAIMS = "envoy.filters.http.jwt_authn", "payload"  # the filter that reads tokens, and where it puts the claims of a good one
+ASKED_PREFIX = "istio_ext_authz_"  # of what is found out about the rules by which a service is asked
 
 
 class Match(Struct, frozen=True):

@@ -11,6 +11,9 @@ import re2
 from msgspec import Struct
 
 from lateen.model.authz import (
+    ASKED_PREFIX,
+    CLAIMS,
+    TOKENS,
     AllOf,
     Always,
     AnyOf,
@@ -34,9 +37,6 @@ from lateen.model.authz import (
 from lateen.util import ipnets
 
 __all__ = ["Asked", "Verdict", "authorize"]
-
-_TOKENS = "envoy.filters.http.jwt_authn"
-_PAYLOAD = "payload"
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -84,7 +84,7 @@ def _step(step: AuthzStep, asked: Asked) -> Verdict:
     if isinstance(step, ExtAuthzPlan):
         return Verdict("allowed")
     if step.rules is None:  # what a service is asked about; rules that are tried have another prefix
-        first = _first(step.shadow.rules, asked) if step.shadow is not None and step.shadow_prefix == "istio_ext_authz_" else ""
+        first = _first(step.shadow.rules, asked) if step.shadow is not None and step.shadow_prefix == ASKED_PREFIX else ""
         return Verdict("allowed", first)
     first = _first(step.rules.rules, asked)
     if step.rules.action == "ALLOW":
@@ -159,7 +159,7 @@ def _in_range(address: str, network: str, length: int) -> bool:
 
 def _told(condition: Metadata, asked: Asked) -> bool:
     """Of other filters' findings only a token's are known here."""
-    if condition.filter != _TOKENS or condition.path[:1] != (_PAYLOAD,):
+    if condition.filter != TOKENS or condition.path[:1] != (CLAIMS,):
         return False
     value: object = asked.claims
     for name in condition.path[1:]:

@@ -3,6 +3,7 @@
 from envoy.config.route.v3 import route_components_pb2 as pb
 from envoy.type.matcher.v3 import metadata_pb2, string_pb2, value_pb2
 
+from lateen.model.authz import CLAIMS, TOKENS
 from lateen.model.routeplan import ClaimMatchPlan, HeaderMatchPlan, MatchPlan, QueryMatchPlan, TextMatch
 
 __all__ = ["build_match", "string_matcher"]
@@ -48,8 +49,8 @@ def _header(plan: HeaderMatchPlan) -> pb.HeaderMatcher:
 
 
 def _claim(plan: ClaimMatchPlan) -> metadata_pb2.MetadataMatcher:
-    matcher = metadata_pb2.MetadataMatcher(filter="envoy.filters.http.jwt_authn", invert=plan.invert)
-    for key in ("payload", *plan.path):
+    matcher = metadata_pb2.MetadataMatcher(filter=TOKENS, invert=plan.invert)
+    for key in (CLAIMS, *plan.path):
         matcher.path.add(key=key)
     value = value_pb2.ValueMatcher()
     if plan.match.kind == "present":

@@ -9,13 +9,13 @@ from envoy.extensions.filters.network.ext_authz.v3 import ext_authz_pb2 as netwo
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
 from envoy.type.matcher.v3 import metadata_pb2, string_pb2
 
-from lateen.model.authz import ExtAuthzPlan, Match
+from lateen.model.authz import ASKED_PREFIX, ExtAuthzPlan, Match
 from lateen.xds.filters.rbac import string_matcher
 from lateen.xds.values import set_duration
 
 __all__ = ["build_http_ext_authz", "build_network_ext_authz"]
 
-_MATCHED = "istio_ext_authz_shadow_effective_policy_id"
+_MATCHED = f"{ASKED_PREFIX}shadow_effective_policy_id"
 _V3 = 2
 
 

@@ -3,6 +3,7 @@
 from envoy.extensions.filters.http.jwt_authn.v3 import config_pb2 as pb
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
 
+from lateen.model.authz import CLAIMS, TOKENS
 from lateen.model.requestauthn import JwtPlan, JwtProvider
 
 __all__ = ["build_jwt"]
@@ -16,7 +17,7 @@ def build_jwt(plan: JwtPlan) -> hcm_pb2.HttpFilter:
     rule = config.rules.add()
     rule.match.prefix = "/"
     rule.requires.CopyFrom(_requirement(len(plan.providers)))
-    http_filter = hcm_pb2.HttpFilter(name="envoy.filters.http.jwt_authn")
+    http_filter = hcm_pb2.HttpFilter(name=TOKENS)
     http_filter.typed_config.Pack(config, deterministic=True)
     return http_filter
 
@@ -33,7 +34,7 @@ def _provider(plan: JwtProvider, *, clear: bool) -> pb.JwtProvider:
         from_params=plan.params,
         from_cookies=plan.cookies,
         forward_payload_header=plan.payload_header,
-        payload_in_metadata="payload",
+        payload_in_metadata=CLAIMS,
         clear_route_cache=clear,
     )
     provider.local_jwks.inline_string = plan.keys
