@@ -174,3 +174,43 @@ def test_new_servers_warm_up(sidecar: LiveEnvoy) -> None:
 def counted(envoy: LiveEnvoy, what: str) -> int:
     """One of the counters of the clusters of `bad`."""
     return sum(envoy.statistics(f"cluster.outbound.*bad.*{what}$").values())
+
+
+LABELLED = """---
+kind: ServiceEntry
+apiVersion: networking.istio.io/v1
+metadata: {name: many, namespace: default}
+spec:
+  hosts: [many.local]
+  addresses: [10.96.0.7]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{name: http, number: 80, protocol: HTTP, targetPort: 8080}]
+  endpoints: [{address: 10.0.7.1, labels: {version: v1}}, {address: 10.0.7.2, labels: {version: v2}}]
+---
+kind: VirtualService
+apiVersion: networking.istio.io/v1
+metadata: {name: many, namespace: default}
+spec:
+  hosts: [many.local]
+  http:
+  - {name: second, match: [{uri: {prefix: /2}}], route: [{destination: {host: many.local, subset: v2}}]}
+  - {name: first, route: [{destination: {host: many.local, subset: v1}}]}
+"""
+
+
+def test_rules_of_one_host_are_one(sidecar: LiveEnvoy) -> None:
+    """Subsets of several rules are all there, one that two name is the older's, and the younger's policy counts not at all."""
+
+    def with_subsets(name: str, year: int, policy: str, *subsets: tuple[str, str]) -> str:
+        listed = ", ".join(f"{{name: {subset}, labels: {{version: {version}}}}}" for subset, version in subsets)
+        text = rule(policy, host="many.local", name=name, more=f", subsets: [{listed}]")
+        return text.replace("namespace: default}", f"namespace: default, creationTimestamp: '{year}-01-01T00:00:00Z'}}")
+
+    younger = with_subsets("younger", 2026, "{connectionPool: {http: {h2UpgradePolicy: UPGRADE}}}", ("v1", "v2"), ("v2", "v2"))
+    older = with_subsets("older", 2025, "{loadBalancer: {simple: RANDOM}}", ("v1", "v1"))
+    sidecar.obey(LABELLED, younger, older)
+    calls = [Dial(address="10.96.0.7", port=80, redirect=15001, host="many.local", target=target) for target in ("/1", "/1", "/2", "/2")]
+    seen = sidecar.call(*calls)
+    assert servers([one.heard for one in seen]) == {"10.0.7.1": 2, "10.0.7.2": 2}
+    assert [one.log.route for one in seen if one.log is not None] == ["first", "first", "second", "second"]
