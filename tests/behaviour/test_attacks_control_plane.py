@@ -19,6 +19,7 @@ from lateen.model.scope import Proxy
 from lateen.runtime.clock import SystemClock
 from lateen.serve.callers import Caller, Callers
 from lateen.serve.grpc_ads import AdsService
+from lateen.serve.grpc_ca import SERVICE, CertificateService, message_types
 from lateen.serve.grpc_doors import open_secure_door
 from lateen.server.rootca import ControlPlaneIdentity
 from lateen.testing.certificates import self_signed
@@ -101,6 +102,33 @@ def test_a_stream_of_ones_own_node_is_admitted() -> None:
 def test_a_token_opens_a_stream_for_its_own_pod_only(token: str, account: str, code: grpc.StatusCode) -> None:
     """A client without a certificate gets as far as the hub (UNKNOWN) with the token of the pod that its node claims."""
     assert asyncio.run(_answer(node("default", account), token)) == code
+
+
+@pytest.mark.parametrize("token", ["", "sleep@app"], ids=["certificate", "token"])
+def test_a_request_for_anothers_identity_gets_ones_own(token: str) -> None:
+    """A CSR that names default/admin, from default/sleep: the certificate is for sleep, however it proved itself."""
+    request_type, answer_type = message_types()
+
+    async def ask() -> list[str]:
+        address = f"localhost:{free_port()}"
+        door = open_secure_door(address, ControlPlaneIdentity(SIGNER, Identity("cluster.local", "istio-system", "istiod"), CLOCK))
+        service = CertificateService(
+            lambda csr, who, ttl: SIGNER.sign(csr, who, ttl, CLOCK.now()), Callers("cluster.local", door.peer, review)
+        )
+        await door.serve(service).start()
+        key, request = new_request(SLEEP)
+        proof = () if token else (key.reveal(), SIGNER.sign(request, SLEEP, 0, CLOCK.now())[0])
+        csr = new_request(Identity("cluster.local", "default", "admin"))[1].decode()
+        async with grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(SIGNER.roots_pem, *proof)) as channel:
+            create: Any = channel.unary_unary(f"/{SERVICE}/CreateCertificate", request_type.SerializeToString, answer_type.FromString)
+            metadata = [("authorization", f"Bearer {token}")] if token else []
+            answer = await create(request_type(csr=csr), metadata=metadata, timeout=10)
+        await door.stop(0)
+        leaf = x509.load_pem_x509_certificate(answer.cert_chain[0].encode())
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return [str(name.value) for name in names]
+
+    assert asyncio.run(ask()) == [SLEEP.uri]
 
 
 GATEWAYS = """
