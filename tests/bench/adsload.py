@@ -38,7 +38,9 @@ def measure(generator: Path, folder: Path, *, proxies: int, sotw: bool) -> str:
     words = [sys.executable, "-m", "lateen.cli.main", "discovery", "--config-dir", str(mesh), "--grpcAddr", address]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [*words, "--secureGRPCAddr", ""], stderr=log, env={**os.environ, "LATEEN_DATA_DIR": str(folder / "data")}
+            [*words, "--secureGRPCAddr", "", "--monitoringAddr", ""],
+            stderr=log,
+            env={**os.environ, "LATEEN_DATA_DIR": str(folder / "data")},
         )
     change = f"{sys.executable} {scenario.__file__} {mesh} mark-%d"
     options = ["-addr", address, "-n", str(proxies), "-pid", str(process.pid), "-wait", "120s", *(["-sotw"] if sotw else [])]

@@ -48,6 +48,8 @@ class Stream:
                 return ()
             if answered is not None:
                 self._note(answered, request.error)
+                if request.error is None:
+                    subscription.acked = answered.nonce
         subscription.ask(request, first=first)
         return self._pump()
 
@@ -111,6 +113,21 @@ class Stream:
     def behind(self, type_url: str) -> bool:
         """Whether the client lacks anything that it asked for of this type, or has refused something."""
         return type_url in self.nacks or self._subscriptions[type_url].outstanding(self.desired(type_url))
+
+    @property
+    def settled(self) -> bool:
+        """Whether the client has answered everything there is for it."""
+        return not (self.held or self._busy(self.types))
+
+    def nonces(self, type_url: str) -> tuple[str, str]:
+        """Of the last push of a type and of the last that the client took; "" where there is none."""
+        subscription = self._subscriptions.get(type_url)
+        return (str(subscription.nonce or ""), subscription.acked) if subscription is not None else ("", "")
+
+    def asked(self, type_url: str) -> tuple[str, ...]:
+        """The names that the client asked for, sorted; `*` is all there are."""
+        subscription = self._subscriptions[type_url]
+        return (*(("*",) if subscription.wildcard else ()), *sorted(subscription.names))
 
     @property
     def types(self) -> tuple[str, ...]:

@@ -40,7 +40,20 @@ class Differences:
 class Subscription:
     """State of one type on one stream."""
 
-    __slots__ = ("_absent", "_all_of", "_differences", "_known", "in_flight", "names", "nonce", "sent", "sotw", "type_url", "wildcard")
+    __slots__ = (
+        "_absent",
+        "_all_of",
+        "_differences",
+        "_known",
+        "acked",
+        "in_flight",
+        "names",
+        "nonce",
+        "sent",
+        "sotw",
+        "type_url",
+        "wildcard",
+    )
 
     def __init__(self, type_url: str, *, sotw: bool, differences: Differences) -> None:
         self.type_url = type_url
@@ -51,6 +64,7 @@ class Subscription:
         self.sent: Mapping[str, Frame] = _NOTHING
         self.in_flight: Push | None = None
         self.nonce = 0
+        self.acked = ""  # the last nonce that the client took
         self._known: Mapping[str, str] = {}  # versions a reconnecting client holds, not yet compared
         self._absent: frozenset[str] = frozenset()  # names it was told do not exist
         self._all_of: Mapping[str, Frame] | None = None  # a set that was found to be all asked for, with no other name

@@ -32,6 +32,8 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--meshConfig", "mesh_config", type=_FILE, help="File of MeshConfig, watched (default: the ConfigMap istio).")
 @click.option("--grpcAddr", "plaintext", default="127.0.0.1:15010", show_default=True, help='Plaintext xDS; "" for none.')
 @click.option("--secureGRPCAddr", "secure", default=":15012", show_default=True, help='xDS with mutual TLS; "" for none.')
+@click.option("--monitoringAddr", "monitoring", default=":15014", show_default=True, help='Metrics and debug pages; "" for none.')
+@click.option("--httpAddr", "http", default="", help="Readiness and debug pages, as 8080 on Kubernetes (default: none).")
 @click.option("--data-dir", help="Where the mesh's root certificate is kept, and what Envoys refused.")
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning", "error"]))
 def discovery(
@@ -40,6 +42,8 @@ def discovery(
     mesh_config: Path | None,
     plaintext: str,
     secure: str,
+    monitoring: str,
+    http: str,
     data_dir: str | None,
     log_level: str,
 ) -> None:
@@ -59,7 +63,13 @@ def discovery(
             ControlPlaneIdentity(signer, Identity(settings.trust_domain, settings.root_namespace, "istiod"), clock) if signer else None
         )
         client = connect([kubeconfig]) if kubeconfig is not None else None
-        doors = Doors(plaintext=_address(plaintext), secure=_address(secure), identity=identity, signer=signer)
+        doors = Doors(
+            plaintext=_address(plaintext),
+            secure=_address(secure),
+            identity=identity,
+            signer=signer,
+            monitoring=tuple(_address(each) for each in (monitoring, http) if each),
+        )
         plane = ControlPlane(
             Sources(client, folder, mesh_config), settings, doors, clock, refused=data / "refused.json", modules=data / "modules"
         )

@@ -28,9 +28,16 @@ class LocalAdmission:
     """A `kube.admission.Admission`; both functions are asked at the moment of the call.
 
     `namespace_labels` looks a namespace up; `acted_on` are the kinds that the control plane reads, None while there is none.
+    `validated` is told what became of each object of Istio's.
     """
 
-    def __init__(self, namespace_labels: Callable[[str], Mapping[str, str]], acted_on: Callable[[], Collection[str] | None]) -> None:
+    def __init__(
+        self,
+        namespace_labels: Callable[[str], Mapping[str, str]],
+        acted_on: Callable[[], Collection[str] | None],
+        validated: Callable[..., None] = lambda *_, **__: None,
+    ) -> None:
+        self._told = validated
         self._namespace_labels = namespace_labels
         self._acted_on = acted_on
 
@@ -41,7 +48,10 @@ class LocalAdmission:
         if info.is_istio and new is not None and (old is None or old.get("spec") != new.get("spec")):
             known = self._acted_on()
             idle = () if known is None or info.kind in known else (f"{info.kind} is stored, but this version of Lateen does not act on it",)
-            return _validated(new, idle)
+            result = _validated(new, idle)
+            version = str(new.get("apiVersion", "")).rpartition("/")[2]
+            self._told(info, version, reason="invalid_resource" if result.errors else "")
+            return result
         if info.type is None and not isinstance(info, DefinedKind) and info.kind not in _FOR_OTHERS and operation == "CREATE":
             return AdmissionResult(warnings=(f"{info.kind} is stored, but nothing in this mesh acts on it",))
         if info.kind != "Pod" or operation != "CREATE" or new is None:

@@ -132,6 +132,7 @@ def _plan(
     return MeshPlan(
         data=paths.data,
         api_socket=paths.api_socket,
+        monitoring_socket=paths.monitoring_socket,
         door=door,
         rules_tool=rules_tool,
         pod_range=_pod_range(),

@@ -38,6 +38,7 @@ from lateen.serve.http_kube.live import LiveStore
 from lateen.serve.http_kube.server import KubeServer
 from lateen.server.app import ControlPlane, Doors, Sources
 from lateen.server.authority import AuthorityKeeper
+from lateen.server.metrics import PlaneMetrics
 from lateen.server.rootca import ControlPlaneIdentity, keep_root, load_or_create_root
 from lateen.sources.kubeclient import KubeClient
 from lateen.sources.kubehttp import Endpoint
@@ -46,7 +47,7 @@ from lateen.xds.bootstrapclusters import Tcp
 
 __all__ = ["INGRESS", "LocalMesh", "MeshPlan"]
 
-_XDS_PORT = 15012
+_XDS_PORT, _MONITORING_PORT = 15012, 15014
 INGRESS = Publication(service="istio-ingressgateway", namespace="istio-system", port=80, host_port=8080, http=True)
 
 
@@ -55,6 +56,7 @@ class MeshPlan(Struct, frozen=True, kw_only=True):
 
     data: Path
     api_socket: Path
+    monitoring_socket: Path
     door: ApiDoor
     rules_tool: str
     pod_range: IPv4Network = POD_RANGE
@@ -78,7 +80,9 @@ class LocalMesh:
         self._listeners = context.listeners
         self._backend = Backend()
         self._file = SqliteFile(plan.data / "mesh.db")
-        self._live = LiveStore(self._file, admission=LocalAdmission(self._labels, self._acted_on), clock=clock)
+        self._metrics = PlaneMetrics(clock)
+        admission = LocalAdmission(self._labels, self._acted_on, self._metrics.validated)
+        self._live = LiveStore(self._file, admission=admission, clock=clock)
         self._server = KubeServer(build_app(self._live, self._backend))
         self.client = KubeClient(Endpoint(unix=str(plan.api_socket)), clock=clock)
         self._controllers = Controllers(self.client)
@@ -116,11 +120,24 @@ class LocalMesh:
             signer, root, self._plan.data / "cacerts", lambda renewed: keep_root(folder, renewed), self._clock
         )
         identity = ControlPlaneIdentity(signer, Identity(settings.trust_domain, settings.root_namespace, "istiod"), self._clock)
-        doors = Doors(secure=f"{gateway}:{_XDS_PORT}", identity=identity, signer=signer)
+        doors = Doors(
+            secure=f"{gateway}:{_XDS_PORT}",
+            identity=identity,
+            signer=signer,
+            monitoring=(f"{gateway}:{_MONITORING_PORT}",),
+            monitoring_socket=self._plan.monitoring_socket,
+        )
         cage = CanaryCage(self._network, self._folders.private / "canary")
         refused = self._plan.data / "refused.json"
         plane = ControlPlane(
-            Sources(self.client), settings, doors, self._clock, refused=refused, cage=cage, modules=self._plan.data / "modules"
+            Sources(self.client),
+            settings,
+            doors,
+            self._clock,
+            refused=refused,
+            cage=cage,
+            modules=self._plan.data / "modules",
+            metrics=self._metrics,
         )
         xds = Tcp(gateway, _XDS_PORT, "istiod.istio-system.svc")
         sidecars = Sidecars(

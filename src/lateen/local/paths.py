@@ -40,6 +40,11 @@ class Paths(Struct, frozen=True, kw_only=True):
         return self.data / "lock"
 
     @property
+    def monitoring_socket(self) -> Path:
+        """The control plane's metrics and debug pages, for the owner."""
+        return self.run / "monitoring.sock"
+
+    @property
     def api_socket(self) -> Path:
         """Where the embedded API listens for the owner."""
         return self.run / "api.sock"
@@ -98,8 +103,8 @@ def locate(data_dir: str | None, environ: Mapping[str, str], *, uid: int, home: 
     if data.resolve() != usual.resolve():  # meshes of other data folders have sockets of their own
         above, run = run, run / hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:8]
     paths = Paths(data=data, run=run, above=above)
-    if len(os.fsencode(paths.api_socket)) > _LONGEST_SOCKET_PATH:
-        raise LockError(f"{paths.api_socket} is too long for a socket's path: set XDG_RUNTIME_DIR to a shorter one.")
+    if len(os.fsencode(paths.monitoring_socket)) > _LONGEST_SOCKET_PATH:
+        raise LockError(f"{paths.monitoring_socket} is too long for a socket's path: set XDG_RUNTIME_DIR to a shorter one.")
     return paths
 
 

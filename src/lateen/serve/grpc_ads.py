@@ -29,6 +29,7 @@ _PATIENCE = 1.0  # seconds that listeners wait for a client to ask for the endpo
 _log = log.get("ads")
 
 Send = Callable[[tuple[Push, ...]], None]
+Sent = Callable[[Push, int, float, float], None]  # bytes; seconds to make and to send
 Context = Any  # grpc.aio.ServicerContext is generic in its stubs only
 Message = Any  # DeltaDiscoveryRequest or DiscoveryRequest: xds-protos has no types
 
@@ -50,11 +51,12 @@ class Hub(Protocol):
 
 
 class AdsService:
-    """The two ADS methods; `callers` switches on the identity check (None: plaintext door)."""
+    """The two ADS methods; `callers` switches on the identity check (None: plaintext door). `sent` is told each response."""
 
-    def __init__(self, hub: Hub, *, callers: Callers | None) -> None:
+    def __init__(self, hub: Hub, *, callers: Callers | None, sent: Sent | None = None) -> None:
         self._hub = hub
         self._callers = callers
+        self._sent = sent
 
     def register(self, server: grpc.aio.Server) -> None:
         """Serve ADS on `server`."""
@@ -83,7 +85,8 @@ class AdsService:
         proxy = await self._admit(first, context)
         outbox: asyncio.Queue[Push] = asyncio.Queue()
         session = self._hub.connect(proxy, sotw=sotw, send=lambda pushes: queue(outbox, pushes))
-        writer = tasks.spawn(write(outbox, context, encode_sotw if sotw else encode_delta), name=f"ads write {proxy.id}")
+        encode = encode_sotw if sotw else encode_delta
+        writer = tasks.spawn(write(outbox, context, encode, sent=self._sent), name=f"ads write {proxy.id}")
         watchdog = _Patience(session)
         try:
             session.on_request(decode_request(first))
@@ -196,12 +199,21 @@ class Room:
 _room = Room()
 
 
-async def write(outbox: "asyncio.Queue[Push]", context: Context, encode: Callable[[Push], bytes], room: Room = _room) -> None:
+async def write(
+    outbox: "asyncio.Queue[Push]", context: Context, encode: Callable[[Push], bytes], room: Room = _room, sent: Sent | None = None
+) -> None:
     """Send what comes into the outbox, in order, until cancelled."""
+    now = asyncio.get_running_loop().time
     while True:
         push = await outbox.get()
         async with room.share(sum(len(frame.entry) for frame in push.frames)):
-            await context.write(encode(push))
+            begun = now()
+            data = encode(push)
+            made, size = now(), len(data)
+            await context.write(data)
+            del data
+        if sent is not None:
+            sent(push, size, made - begun, now() - made)
 
 
 def _mismatch(proxy: Proxy, caller: Caller | None) -> str | None:

@@ -4,6 +4,7 @@ Who gets a certificate, and for whom, follows from how the caller proved who it 
 is given somebody who signs.
 """
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import grpc
@@ -61,9 +62,10 @@ def _known(pool: descriptor_pool.DescriptorPool) -> bool:
 
 
 class CertificateService:
-    """`callers` says who asks."""
+    """`callers` says who asks; `tell` is told what happens, in the words of Citadel's counters."""
 
-    def __init__(self, sign: Signs, callers: Callers) -> None:
+    def __init__(self, sign: Signs, callers: Callers, tell: Callable[[str], None] = lambda _event: None) -> None:
+        self._tell = tell
         self._sign = sign
         self._callers = callers
         self._request, self._response = message_types()
@@ -78,8 +80,10 @@ class CertificateService:
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {"CreateCertificate": create}),))
 
     async def _create(self, request: Message, context: Context) -> Message:
+        self._tell("csr")
         caller = await self._callers.of(context)
         if caller is None:
+            self._tell("authentication_failure")
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "neither a certificate of this mesh nor a token that the cluster knows")
             raise AssertionError
         identity = caller.identity
@@ -90,7 +94,9 @@ class CertificateService:
         try:
             chain = self._sign(request.csr.encode(), identity, float(request.validity_duration))
         except (CsrError, TtlError) as error:
+            self._tell("csr_parsing_err" if isinstance(error, CsrError) else "TTL_ERROR")
             _log.warning("certificate refused", caller=identity.uri, reason=str(error))
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
             raise
+        self._tell("success_cert_issuance")
         return self._response(cert_chain=[part.decode() for part in chain])

@@ -36,7 +36,9 @@ from lateen.server.goodsecrets import GoodSecrets
 from lateen.server.ingest import Ingest, Sources
 from lateen.server.jwks import KeySets
 from lateen.server.lastgood import LastGood
+from lateen.server.metrics import PlaneMetrics
 from lateen.server.modules import Modules
+from lateen.server.monitoring import Monitoring
 from lateen.server.quarantine import Quarantine
 from lateen.server.refusals import REJECTED, Refusal, RefusalWriter, refusals_by_owner
 from lateen.server.rollout import Rollout, programmed_before
@@ -58,13 +60,16 @@ _NOTHING: Mapping[str, object] = MappingProxyType({})
 class Doors(Struct, frozen=True, kw_only=True):
     """Where the control plane listens; "" leaves a door shut.
 
-    `identity` is its own certificate, for the secure door; there `signer` answers who asks for certificates.
+    `identity` is its own certificate, for the secure door; there `signer` answers who asks for certificates. Metrics and debug pages
+    are at the addresses `monitoring`, and on a Unix socket for the owner.
     """
 
     plaintext: str = "127.0.0.1:15010"
     secure: str = ""
     identity: Identities | None = None
     signer: Signer | None = None
+    monitoring: tuple[str, ...] = ()
+    monitoring_socket: Path | None = None
 
 
 class ControlPlane:
@@ -84,6 +89,7 @@ class ControlPlane:
         refused: Path | None = None,
         cage: Cage | None = None,
         modules: Path | None = None,
+        metrics: PlaneMetrics | None = None,
     ) -> None:
         self._client = sources.client
         self._doors = doors
@@ -93,7 +99,8 @@ class ControlPlane:
         self.world = build_world(self.graph, settings)
         self._canary = Canary(cage, self._tried) if cage is not None else None
         snapshots = Snapshots(self.graph, self.world)
-        self.distributor = Distributor(self.graph, self.world, snapshots, self._refusals_changed, self._canary)
+        self.metrics = metrics or PlaneMetrics(clock)
+        self.distributor = Distributor(self.graph, self.world, snapshots, self._refusals_changed, self._canary, self.metrics)
         self._status_lock = asyncio.Lock()  # conditions are read and written back: two writers must not do so at once
         self._refusals = RefusalWriter(self._all_refusals, self._write_refusal, clock)
         self._rollout = Rollout(self._progress, self._problems, self._write_conditions, clock)
@@ -115,10 +122,11 @@ class ControlPlane:
             self._commit,
             clock,
         )
-        self._keys = KeySets(JwksSource(), self._keep_keys, clock)
+        self._keys = KeySets(JwksSource(), self._keep_keys, clock, self.metrics.fetched)
         self._modules = Modules(ModuleSource(), self._keep_module, clock, modules)
         self._roots = FurtherRoots(doors.signer, JwksSource(), clock) if doors.signer is not None else None
         self._open: list[Door] = []
+        self._monitoring = Monitoring(self.graph, self.world, self.distributor, doors.signer, clock)
 
     async def start(self) -> None:
         """Read everything, then open the doors."""
@@ -132,14 +140,18 @@ class ControlPlane:
         self._refusals.start()
         self._rollout.start()
         if self._doors.plaintext:
-            self._open.append(open_plaintext_door(self._doors.plaintext).serve(AdsService(self.distributor, callers=None)))
+            self._open.append(
+                open_plaintext_door(self._doors.plaintext).serve(AdsService(self.distributor, callers=None, sent=self.metrics.sent))
+            )
         if self._doors.secure and self._doors.identity is not None:
             self._open.append(self._secure(self._doors.secure, self._doors.identity))
         for door in self._open:
             await door.start()
+        await self._monitoring.start(self._doors.monitoring, self._doors.monitoring_socket, self._review())
 
     async def stop(self) -> None:
         """Close the doors, then stop following the API. Proxies keep what they hold."""
+        await self._monitoring.stop()
         for door in self._open:
             await door.stop(_GRACE)
         await self._keys.stop()
@@ -159,16 +171,19 @@ class ControlPlane:
 
     def _secure(self, address: str, identity: Identities) -> Door:
         door = open_secure_door(address, identity)
-        review = TokenReviewer(self._client, self._trust_domain) if self._client is not None else None  # only an API can judge tokens
-        callers = Callers(self._trust_domain, door.peer, review)
-        door.serve(AdsService(self.distributor, callers=callers))
+        callers = Callers(self._trust_domain, door.peer, self._review())
+        door.serve(AdsService(self.distributor, callers=callers, sent=self.metrics.sent))
         if (signer := self._doors.signer) is None:
             return door
 
         def sign(csr_pem: bytes, identity: Identity, ttl: float) -> tuple[bytes, ...]:
             return signer.sign(csr_pem, identity, ttl, self._clock.now())
 
-        return door.serve(CertificateService(sign, callers))
+        return door.serve(CertificateService(sign, callers, self.metrics.certificates))
+
+    def _review(self) -> TokenReviewer | None:
+        """Only an API can judge tokens."""
+        return TokenReviewer(self._client, self._trust_domain) if self._client is not None else None
 
     def _on_mesh(self, mesh: MeshConfig) -> None:
         self.world.mesh.set((), mesh)
@@ -236,6 +251,7 @@ class ControlPlane:
         if key.kind == "Secret" and (obj is None or isinstance(obj, SecretObject)):
             self._good_secrets.take(key, obj)
         info = by_kind(key.kind)
+        self.metrics.changed(key, known=key in self.world.inputs[key.kind], gone=obj is None)
         if obj is None:
             self._rollout.gone(key)
         elif info is not None and info.is_istio and generation and self._client is not None:

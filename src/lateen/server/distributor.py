@@ -17,6 +17,8 @@ from lateen.model.frame import Snapshot
 from lateen.model.nametable import NamedHost
 from lateen.model.scope import Proxy
 from lateen.model.text import Texts
+from lateen.runtime.clock import SystemClock
+from lateen.server.metrics import PlaneMetrics
 from lateen.xds.snapshots import Snapshots
 
 __all__ = ["Connection", "Distributor", "Gate"]
@@ -38,25 +40,36 @@ class Distributor:
     A proxy whose configuration has a text that `gate` does not admit keeps what it holds; one that is new waits.
     """
 
-    def __init__(self, graph: Graph, world: World, snapshots: Snapshots, on_nacks: Callable[[], None], gate: Gate | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        world: World,
+        snapshots: Snapshots,
+        on_nacks: Callable[[], None],
+        gate: Gate | None = None,
+        metrics: PlaneMetrics | None = None,
+    ) -> None:
         self._graph = graph
         self._world = world
         self._snapshots = snapshots
         self._on_nacks = on_nacks
         self._gate = gate
+        self.metrics = metrics or PlaneMetrics(SystemClock())
         self._held: set[Connection] = set()
         self._connections: dict[str, set[Connection]] = {}
         self._name_watchers: dict[str, set[OnNames]] = {}
         self.fleet = Fleet()
         self.taken = Taken()
         self._differences = Differences()
+        self._opened = 0
 
     def commit(self) -> None:
         """Take all staged changes and push to the proxies whose configuration they change."""
+        since = self.metrics.committing()
         commit = self._graph.commit()
         for proxy_id in self._snapshots.affected(commit):
             for connection in tuple(self._connections.get(proxy_id, ())):
-                connection.refresh()
+                connection.refresh(since)
         for namespace in commit.keys(self._world.names.tables):
             self._tell_names(namespace)
 
@@ -85,10 +98,11 @@ class Distributor:
         self._world.proxies.set(proxy.id, proxy)
         self.commit()
         stream = Stream({}, sotw=sotw, taken=self.taken, differences=self._differences)
-        connection = Connection(self, proxy, stream, send)
+        self._opened += 1
+        connection = Connection(self, proxy, stream, send, f"{proxy.id}-{self._opened}")
         self._connections.setdefault(proxy.id, set()).add(connection)
         self.fleet.join(proxy, stream)
-        connection.refresh()
+        connection.refresh(self.metrics.committing())
         return connection
 
     def refresh(self, connection: "Connection") -> None:
@@ -125,6 +139,10 @@ class Distributor:
         if stream.nacks:
             self._on_nacks()
 
+    def connections(self) -> tuple["Connection", ...]:
+        """All open streams, in the order of their proxies."""
+        return tuple(one for proxy_id in sorted(self._connections) for one in sorted(self._connections[proxy_id], key=lambda one: one.id))
+
     def nacks(self) -> tuple[tuple[Proxy, Nack], ...]:
         """Every refusal that stands, with the proxy that said it."""
         return tuple((status.proxy, nack) for status in self.fleet.status() for nack in status.nacks)
@@ -136,43 +154,56 @@ class Distributor:
 class Connection:
     """One stream of one proxy: the `Session` of `serve.grpc_ads`."""
 
-    def __init__(self, distributor: Distributor, proxy: Proxy, stream: Stream, send: Send) -> None:
+    def __init__(self, distributor: Distributor, proxy: Proxy, stream: Stream, send: Send, connection_id: str) -> None:
         self._distributor = distributor
-        self._stream = stream
+        self.stream = stream
+        self.id = connection_id
+        self.opened = distributor.metrics.now()
         self._send = send
         self._early: list[Request] | None = []  # what is asked before there is a configuration
         self.proxy = proxy
+        self._since: float | None = None  # when what the proxy has not taken yet was first changed
 
     @property
     def waits(self) -> bool:
-        return self._stream.waits
+        return self.stream.waits
 
     def on_request(self, request: Request) -> None:
         if self._early is not None:
             self._early.append(request)
             return
-        before = dict(self._stream.nacks)
-        self._send(self._stream.on_request(request))
-        if self._stream.nacks != before:
+        before = dict(self.stream.nacks)
+        self._send(self.stream.on_request(request))
+        if request.error is not None:
+            self._distributor.metrics.rejected(request.type_url, self.proxy.id)
+        if self._since is not None and self.stream.settled:
+            self._distributor.metrics.converged(self._since)
+            self._since = None
+        if self.stream.nacks != before:
             self._distributor.refusals_changed()
 
     def on_patience_over(self) -> None:
-        self._send(self._stream.on_patience_over())
+        self._send(self.stream.on_patience_over())
 
-    def refresh(self) -> None:
+    def refresh(self, since: float) -> None:
+        """What the proxy shall hold may be another now, for a change that came at `since`."""
+        first = self._since is None and self._early is None
+        self._since = since if self._since is None else self._since
         self._distributor.refresh(self)
+        if first and self.stream.settled:
+            self._since = None  # nothing follows from it for this proxy
 
     def wait(self) -> None:
         """There is a newer configuration, which the proxy may not have yet."""
-        self._stream.held = True
+        self.stream.held = True
 
     def take(self, snapshot: Snapshot) -> None:
-        self._stream.held = False
-        self._send(self._stream.on_snapshot(snapshot))
+        self.stream.held = False
+        self._send(self.stream.on_snapshot(snapshot))
         if self._early is not None:
             early, self._early = self._early, None
             for request in early:
                 self.on_request(request)
 
     def close(self) -> None:
-        self._distributor.disconnect(self, self._stream)
+        self._distributor.disconnect(self, self.stream)

@@ -25,12 +25,17 @@ class Source(Protocol):
 
 
 class KeySets:
-    """One task for each address that is wanted; `tell` is given what it fetched, None when it is not wanted any more."""
+    """One task for each address that is wanted; `tell` is given what it fetched, None when it is not wanted any more;
+    `fetched`, whether a fetch went well.
+    """
 
-    def __init__(self, source: Source, tell: Callable[[str, str | None], None], clock: Clock) -> None:
+    def __init__(
+        self, source: Source, tell: Callable[[str, str | None], None], clock: Clock, fetched: Callable[..., None] = lambda **_: None
+    ) -> None:
         self._source = source
         self._tell = tell
         self._clock = clock
+        self._fetched = fetched
         self._following: dict[str, asyncio.Task[None]] = {}
 
     def want(self, addresses: Iterable[str]) -> None:
@@ -50,10 +55,13 @@ class KeySets:
         failures = 0
         while True:
             try:
-                self._tell(address, await self._source.fetch(address))
+                keys = await self._source.fetch(address)
+                self._fetched(good=True)
+                self._tell(address, keys)
                 failures = 0
                 await self._clock.sleep(_REFRESH)
             except ValueError as error:
                 failures += 1
+                self._fetched(good=False)
                 _log.warning("keys not fetched, those from before stay in force", reason=str(error))
                 await self._clock.sleep(retry_delay(failures))

@@ -10,7 +10,7 @@ import pytest
 
 from lateen.api.kinds import by_kind
 from lateen.kube.errors import ApiError
-from lateen.serve.http_kube.server import unix_socket
+from lateen.serve.http_doors import unix_socket
 from lateen.sources.kubeclient import Endpoint, KubeClient, Token, UnreachableError
 from lateen.sources.kubeconfig import connect, load_access
 from lateen.testing.kubeapi import RunningApi, kube_api

@@ -18,6 +18,7 @@ from lateen.runtime.clock import SystemClock
 from lateen.serve.callers import Caller, Callers
 from lateen.serve.grpc_ca import SERVICE, CertificateService, message_types
 from lateen.serve.grpc_doors import open_secure_door
+from lateen.server.metrics import PlaneMetrics
 from lateen.server.rootca import ControlPlaneIdentity
 from lateen.server.tokenreview import caller_of
 from lateen.testing.mesh import free_port
@@ -44,12 +45,14 @@ def names(answer: Any) -> list[str]:
 
 
 @asynccontextmanager
-async def secure(holder: Identity | None, *, issuer: Signer = SIGNER) -> AsyncIterator[Create]:
+async def secure(
+    holder: Identity | None, *, issuer: Signer = SIGNER, tell: Callable[[str], None] = lambda _event: None
+) -> AsyncIterator[Create]:
     """The service behind mutual TLS, called with a certificate of `holder` by `issuer`."""
     address = f"localhost:{free_port()}"
     identity = ControlPlaneIdentity(SIGNER, Identity("cluster.local", "istio-system", "istiod"), CLOCK)
     door = open_secure_door(address, identity)
-    await door.serve(CertificateService(sign, Callers("cluster.local", door.peer, review))).start()
+    await door.serve(CertificateService(sign, Callers("cluster.local", door.peer, review), tell)).start()
     key, chain = None, None
     if holder is not None:
         secret, csr = new_request(holder)
@@ -80,6 +83,31 @@ def test_the_identity_is_the_callers_not_the_requests() -> None:
             assert 590 < leaf.not_valid_after_utc.timestamp() - CLOCK.now() <= 600
 
     asyncio.run(run())
+
+
+def test_what_happens_is_counted() -> None:
+    """Citadel's counters: every request, then how it ended."""
+
+    async def run() -> str:
+        metrics = PlaneMetrics(CLOCK)
+        async with secure(None, tell=metrics.certificates) as create:
+            good, token = new_request(REVIEWS)[1].decode(), (("authorization", "Bearer good"),)
+            await create(Request(csr=good), metadata=token, timeout=10)
+            await refused(create(Request(csr=good)))
+            await refused(create(Request(csr="nothing"), metadata=token))
+            await refused(create(Request(csr=good, validity_duration=int(MAX_TTL) + 1), metadata=token))
+        return metrics.registry.text()
+
+    lines = asyncio.run(run()).splitlines()
+    for counted in (
+        "csr_count 4",
+        "authentication_failure_count 1",
+        "csr_parsing_err_count 1",
+        'csr_sign_err_count{error="TTL_ERROR"} 1',
+        "success_cert_issuance_count 1",
+        "id_extraction_err_count 0",
+    ):
+        assert f"citadel_server_{counted}" in lines, counted
 
 
 def test_what_may_not_be_asked_is_refused() -> None:

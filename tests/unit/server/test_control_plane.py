@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 from envoy.config.core.v3 import base_pb2
 from envoy.service.discovery.v3 import discovery_pb2 as pb
+from prometheus_client.parser import text_string_to_metric_families
 
 from lateen.ads.messages import CDS, EDS, LDS, RDS
 from lateen.api.kinds import by_kind
@@ -19,6 +21,7 @@ from lateen.testing.kubeapi import RunningApi, kube_api
 
 SERVICE: Any = by_kind("Service")
 VS: Any = by_kind("VirtualService")
+MONITORING = "monitoring.sock"
 METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
 
 
@@ -65,7 +68,9 @@ def run(folder: Path, check: Check) -> None:
         async with kube_api(folder) as api:
             await api.client.create(SERVICE, service("web"))
             port = _free_port()
-            plane = ControlPlane(Sources(api.client), Settings(), Doors(plaintext=f"127.0.0.1:{port}"), SystemClock())
+            plane = ControlPlane(
+                Sources(api.client), Settings(), Doors(plaintext=f"127.0.0.1:{port}", monitoring_socket=folder / MONITORING), SystemClock()
+            )
             await plane.start()
             async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
                 await check(api, XdsClient(channel, "sidecar~10.0.0.9~client-0.default~default.svc.cluster.local"))
@@ -181,6 +186,79 @@ def test_programmed_counts_the_proxies_that_have_answered(tmp_path: Path) -> Non
         assert await until(_conditions(api, "Rejected"), bool)
         again = await until(_conditions(api, "Programmed"), lambda found: found[0]["observedGeneration"] == 2)
         assert again[0]["status"] == "False"
+
+    run(tmp_path, check)
+
+
+async def monitoring(api: RunningApi, path: str) -> httpx.Response:
+    """What the control plane's monitoring door answers its owner."""
+    transport = httpx.AsyncHTTPTransport(uds=str(api.socket.parent / MONITORING))
+    async with httpx.AsyncClient(transport=transport, base_url="http://istiod", timeout=10) as client:
+        return await client.get(path)
+
+
+async def metrics(api: RunningApi) -> dict[str, float]:
+    """Every sample, named as in the text."""
+    text = (await monitoring(api, "/metrics")).text
+    declared = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
+    found = {}
+    for family in text_string_to_metric_families(text):
+        for one in family.samples:
+            short = one.name.removesuffix("_total")  # the library adds it to counters
+            name = short if short in declared else one.name
+            found["|".join((name, *(value for _, value in sorted(one.labels.items()))))] = one.value
+    return found
+
+
+def test_pushes_refusals_and_changes_are_counted_when_they_happen(tmp_path: Path) -> None:
+    """Four pushes at the start; a change counts once, converges when it is answered, and a refusal counts for type and proxy."""
+
+    async def check(api: RunningApi, client: XdsClient) -> None:
+        await settle(client)
+        await api.client.create(VS, route_to("web", "v1"))
+        await client.next(refuse="no such thing")
+        assert await until(_rejections(api), bool)
+        found = await metrics(api)
+        for kind, count in (("cds", 1), ("eds", 1), ("lds", 1)):
+            assert (found[f"pilot_xds_pushes|{kind}"], found[f"pilot_xds_push_time_count|{kind}"]) == (count, count)
+        assert found["pilot_xds_pushes|rds"] >= 2
+        assert found["pilot_xds_send_time_count"] == sum(found[f"pilot_xds_pushes|{kind}"] for kind in ("cds", "eds", "lds", "rds"))
+        assert found["pilot_k8s_cfg_events|add|VirtualService"] == 1
+        assert found["pilot_k8s_reg_events|add|Services"] == 1
+        assert found["pilot_total_xds_rejects|rds"] == 1
+        assert found["pilot_xds_rds_reject|Internal|sidecar~10.0.0.9~client-0.default~default.svc.cluster.local"] == 1
+        assert found["pilot_proxy_convergence_time_count"] >= 1
+        assert (found["pilot_services"], found["pilot_xds|unknown"]) == (1, 1)
+        assert (found["pilot_eds_no_instances"], found["pilot_no_ip"], found["pilot_total_xds_internal_errors"]) == (1, 1, 0)
+
+    run(tmp_path, check)
+
+
+def test_debug_pages_show_what_a_proxy_was_sent_and_has_taken(tmp_path: Path) -> None:
+    """Sent and acked nonces, the refusal's words, the configuration in Envoy's own form, clients, services, objects."""
+
+    async def check(api: RunningApi, client: XdsClient) -> None:
+        await settle(client)
+        (synced,) = (await monitoring(api, "/debug/syncz")).json()
+        assert (synced["proxy_type"], synced["cluster_sent"], synced["listener_acked"]) == ("sidecar", "1", "1")
+        await api.client.create(VS, route_to("web", "v1"))
+        await client.next(refuse="no such thing")
+        assert await until(_rejections(api), bool)
+        (refused,) = (await monitoring(api, "/debug/syncz?namespace=default")).json()
+        assert refused["route_acked"] == "1"
+        assert refused["resources"][RDS]["lastError"] == "no such thing"
+        assert (await monitoring(api, "/debug/syncz?namespace=other")).json() == []
+        dump = (await monitoring(api, "/debug/config_dump?proxyID=client-0.default")).json()["configs"]
+        by_type = {one["@type"].rpartition(".")[2]: one for one in dump}
+        clusters = [one["cluster"]["name"] for one in by_type["ClustersConfigDump"]["dynamicActiveClusters"]]
+        assert "outbound|80||web.default.svc.cluster.local" in clusters
+        assert "virtualInbound" in [one["name"] for one in by_type["ListenersConfigDump"]["dynamicListeners"]]
+        assert (await monitoring(api, "/debug/config_dump?proxyID=nobody")).status_code == 404
+        clients = (await monitoring(api, "/debug/adsz")).json()
+        assert (clients["totalClients"], clients["clients"][0]["labels"]) == (1, {"app": "client"})
+        assert [one["hostname"] for one in (await monitoring(api, "/debug/registryz")).json()] == ["web.default.svc.cluster.local"]
+        for name in (await monitoring(api, "/debug/list")).json():
+            assert (await monitoring(api, f"/debug/{name}?proxyID=client-0.default")).status_code == 200, name
 
     run(tmp_path, check)
 

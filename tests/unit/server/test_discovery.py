@@ -15,6 +15,7 @@ from envoy.config.route.v3 import route_pb2
 from envoy.service.discovery.v3 import discovery_pb2 as pb
 
 from lateen.ads.messages import CDS, RDS
+from lateen.testing.mesh import free_port
 from lateen.testing.waiting import wait_until
 
 METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
@@ -85,6 +86,7 @@ def discovery(folder: Path, port: int, tmp_path: Path) -> Iterator[Path]:
     mesh = tmp_path / "mesh.yaml"
     mesh.write_text("outboundTrafficPolicy: {mode: ALLOW_ANY}\n")
     words = ["discovery", "--configDir", str(folder), "--meshConfig", str(mesh), "--grpcAddr", f"127.0.0.1:{port}", "--secureGRPCAddr", ""]
+    words += ["--monitoringAddr", f"127.0.0.1:{free_port()}"]
     with logged.open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "lateen.cli.main", *words], stderr=log, env={**os.environ, "LATEEN_DATA_DIR": str(tmp_path / "data")}
