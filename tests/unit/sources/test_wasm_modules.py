@@ -77,6 +77,16 @@ def test_a_registry_that_wants_a_login() -> None:
             fetch(url, credentials=b"nonsense")
 
 
+def test_a_login_is_not_sent_in_the_clear_to_whom_a_registry_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only to itself, or over TLS."""
+    with registry() as other, registry(login="me:secret") as served:
+        challenge = {"WWW-Authenticate": f'Bearer realm="http://{other.address}/token"'}
+        monkeypatch.setattr(served, "answer", lambda _path, _authorization: (401, challenge, b""))
+        with pytest.raises(FetchError, match="without TLS"):
+            fetch(f"oci://{served.address}/mine:v1", credentials=served.pull_secret())
+        assert other.asked == []
+
+
 def test_what_is_no_module_is_refused() -> None:
     """Each with a sentence that names the address."""
     with registry() as served:
