@@ -19,6 +19,7 @@ from lateen.api.proxyconfig import ProxyConfig
 from lateen.api.security import AuthorizationPolicy, PeerAuthentication, RequestAuthentication
 from lateen.api.sidecar import Sidecar
 from lateen.api.virtualservice import VirtualService
+from lateen.compile.apart import namespaces_apart
 from lateen.compile.authn import selector_of
 from lateen.compile.destinationrules import head_of_rule
 from lateen.compile.envoyfilters import compile_envoy_filter
@@ -169,6 +170,7 @@ class Base:
         self.rules_named: Index[str, Key, RuleHead] = graph.index(
             "destination rules by host", self.rule_heads, lambda _key, head: (head.host,)
         )
+        self.namespaces_apart = namespaces_apart(graph, self.registry, self.route_heads, self.rule_heads)
         self._distributions: Collection[ServiceKey, str] = graph.one(
             "traffic distributions", self.services, lambda _read, _key, service: (service.traffic_distribution or None, ())
         )

@@ -82,7 +82,7 @@ class Listeners:
             looks_up=self._clusters.looks_up(read, client),
             unknown=self._cluster(read, client, at_port=False)(proxy, 0) if proxy is not None else PASSTHROUGH,
             routes_for=lambda host: tuple(one for one in routes if any(overlaps(host, name) for name in one.hosts)),
-            place=lambda port: Place(port=port, namespace=client.namespace, selectors=scope.selectors),
+            place=lambda port: Place(port=port, namespace=scope.namespace, selectors=scope.selectors),
             cluster=self._cluster(read, client, at_port=True),
             tunnel=lambda cluster: self._clusters.tunnel(read, client, cluster),
             pods=lambda service: self._pods(read, service),
@@ -90,7 +90,7 @@ class Listeners:
         )
         listeners, problems = plan_outbound(services, context)
         bound = plan_bound(self._clusters.bound(read, client), context)
-        extensions = self._extensions(read, Subject(namespace=client.namespace, selectors=scope.selectors))
+        extensions = self._extensions(read, Subject(namespace=scope.namespace, selectors=scope.selectors))
         return tuple(with_extensions(one, extensions) for one in (*listeners, *bound, plan_interception(context))), problems
 
     def _mesh_routes(self, read: Read, client: Client) -> list[VirtualRoutes]:

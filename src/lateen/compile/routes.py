@@ -63,7 +63,7 @@ class Routes:
             port,
             services,
             heads,
-            namespace=scope.client.namespace,
+            namespace=scope.namespace,
             selectors=scope.selectors,
             domain=self._base.settings.domain or "cluster.local",
             alone=alone,

@@ -68,13 +68,7 @@ class Scopes:
         sources, rules, policies = read.get(self._base.selectors, ()) or ((), (), ())
         labels = dict(proxy.labels)
         sidecar = self._sidecar(read, proxy, labels)
-        client = Client(
-            namespace=proxy.namespace,
-            selectors=_matching(rules, labels),
-            gateway=proxy.kind == "router",
-            dns=proxy.dns_capture,
-            sidecar=(sidecar.key,) if sidecar is not None else (),
-        )
+        client = self._client(read, proxy, sidecar, _matching(rules, labels))
         instances = self._instances(read, proxy, labels)
         place = self._place(read, proxy, labels)
         patches = self._patches(read, proxy, labels)
@@ -94,7 +88,7 @@ class Scopes:
                 place=place,
                 patches=patches,
             ), ()
-        outbound = OutboundScope(client=client, selectors=_matching(sources, labels))
+        outbound = OutboundScope(client=client, namespace=proxy.namespace, selectors=_matching(sources, labels))
         speaks = sidecar is not None and sidecar.inbound
         inbound = InboundScope(
             namespace=proxy.namespace,
@@ -104,6 +98,17 @@ class Scopes:
             address=proxy.addresses[0] if speaks and proxy.addresses else "",
         )
         return ScopeSet("sidecar", (outbound,), (inbound,), place=place, patches=patches), ()
+
+    def _client(self, read: Read, proxy: Proxy, sidecar: SidecarHead | None, selectors: tuple[Selector, ...]) -> Client:
+        gateway = proxy.kind == "router"
+        apart = gateway or sidecar is not None or selectors or read.get(self._base.namespaces_apart, proxy.namespace)
+        return Client(
+            namespace=proxy.namespace if apart else "",
+            selectors=selectors,
+            gateway=gateway,
+            dns=proxy.dns_capture,
+            sidecar=(sidecar.key,) if sidecar is not None else (),
+        )
 
     def _place(self, read: Read, proxy: Proxy, labels: Mapping[str, str]) -> EndpointView:
         """Where the proxy runs: as it says itself, else as its pod does."""

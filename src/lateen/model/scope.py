@@ -38,7 +38,7 @@ class Proxy(Struct, frozen=True, kw_only=True):
 class Client(Struct, frozen=True, kw_only=True, order=True, cache_hash=True):
     """Of any proxy: what decides which services it sees and which DestinationRules count for it."""
 
-    namespace: str
+    namespace: str  # "" for sidecars of all namespaces that see the same
     selectors: tuple[Selector, ...] = ()  # DestinationRule workloadSelectors that match
     gateway: bool = False
     dns: bool = False  # its sidecar answers DNS, so addresses may be given out to names that have none
@@ -49,6 +49,7 @@ class OutboundScope(Struct, frozen=True, kw_only=True, order=True, cache_hash=Tr
     """Of a sidecar: all that decides what it sends where."""
 
     client: Client
+    namespace: str
     selectors: tuple[Selector, ...] = ()  # VirtualService sourceLabels that match
 
 

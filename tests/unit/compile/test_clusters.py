@@ -212,4 +212,5 @@ def test_clients_for_whom_the_same_rules_count_share_clusters() -> None:
     assert len({view for view, _ in dict(clusters.plans.items())}) == 2
     (special,) = clusters.of_client[Client(namespace="two")]
     assert [key.namespace for key in special.rules] == ["two"]
-    assert clusters.of_client[Client(namespace="three")] == clusters.of_client[Client(namespace="default")]
+    assert clusters.of_client[Client(namespace="")] != (special,)
+    assert Client(namespace="three") not in clusters.of_client

@@ -79,7 +79,7 @@ def test_the_last_proxy_of_a_scope_takes_its_frames_with_it() -> None:
     memory = world(proxy("here"), proxy("there", "other"))
     memory.world.proxies.delete("there")
     memory.commit()
-    assert [client.namespace for client, _ in memory.world.clusters.visible.items()] == ["default"]
+    assert [scope.namespace for scope in memory.world.routes.tables] == ["default"]
 
 
 def test_endpoints_are_sent_for_clusters_that_ask_for_them_only() -> None:
