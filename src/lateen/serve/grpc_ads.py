@@ -20,6 +20,7 @@ from lateen.model.scope import Proxy
 from lateen.runtime import log, tasks
 from lateen.serve.callers import Caller, Callers
 from lateen.serve.node import NodeError, proxy_from_node
+from lateen.serve.streamlimits import StreamLimits
 from lateen.util.wire import join, text
 
 __all__ = ["AdsService", "Hub", "Room", "Session", "decode_request", "encode_delta", "encode_sotw", "queue", "write"]
@@ -51,12 +52,16 @@ class Hub(Protocol):
 
 
 class AdsService:
-    """The two ADS methods; `callers` switches on the identity check (None: plaintext door). `sent` is told each response."""
+    """The two ADS methods; `callers` switches on the identity check (None: plaintext door). `sent` is told each response.
 
-    def __init__(self, hub: Hub, *, callers: Callers | None, sent: Sent | None = None) -> None:
+    `limits` are those of all doors that share them.
+    """
+
+    def __init__(self, hub: Hub, *, callers: Callers | None, sent: Sent | None = None, limits: StreamLimits | None = None) -> None:
         self._hub = hub
         self._callers = callers
         self._sent = sent
+        self._limits = limits or StreamLimits()
 
     def register(self, server: grpc.aio.Server) -> None:
         """Serve ADS on `server`."""
@@ -83,6 +88,16 @@ class AdsService:
         except StopAsyncIteration:
             return
         proxy = await self._admit(first, context)
+        account = f"{proxy.namespace}/{proxy.service_account}"
+        if refusal := self._limits.enter(proxy.id, account, asyncio.get_running_loop().time()):
+            _log.warning("xDS stream refused", node=proxy.id, reason=refusal)
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, refusal)
+        try:
+            await self._converse(first, stream, proxy, context, sotw=sotw)
+        finally:
+            self._limits.leave(proxy.id, account)
+
+    async def _converse(self, first: Message, stream: AsyncIterator[Message], proxy: Proxy, context: Context, *, sotw: bool) -> None:
         outbox: asyncio.Queue[Push] = asyncio.Queue()
         session = self._hub.connect(proxy, sotw=sotw, send=lambda pushes: queue(outbox, pushes))
         encode = encode_sotw if sotw else encode_delta

@@ -29,6 +29,7 @@ from lateen.serve.callers import Callers
 from lateen.serve.grpc_ads import AdsService
 from lateen.serve.grpc_ca import CertificateService
 from lateen.serve.grpc_doors import Door, open_plaintext_door, open_secure_door
+from lateen.serve.streamlimits import StreamLimits
 from lateen.serve.tlsfront import Identities
 from lateen.server.canary import CANARY, Canary
 from lateen.server.distributor import Distributor
@@ -126,6 +127,7 @@ class ControlPlane:
         self._modules = Modules(ModuleSource(), self._keep_module, clock, modules)
         self._roots = FurtherRoots(doors.signer, JwksSource(), clock) if doors.signer is not None else None
         self._open: list[Door] = []
+        self._limits = StreamLimits()
         self._monitoring = Monitoring(self.graph, self.world, self.distributor, doors.signer, clock)
 
     async def start(self) -> None:
@@ -141,7 +143,9 @@ class ControlPlane:
         self._rollout.start()
         if self._doors.plaintext:
             self._open.append(
-                open_plaintext_door(self._doors.plaintext).serve(AdsService(self.distributor, callers=None, sent=self.metrics.sent))
+                open_plaintext_door(self._doors.plaintext).serve(
+                    AdsService(self.distributor, callers=None, sent=self.metrics.sent, limits=self._limits)
+                )
             )
         if self._doors.secure and self._doors.identity is not None:
             self._open.append(self._secure(self._doors.secure, self._doors.identity))
@@ -172,7 +176,7 @@ class ControlPlane:
     def _secure(self, address: str, identity: Identities) -> Door:
         door = open_secure_door(address, identity)
         callers = Callers(self._trust_domain, door.peer, self._review())
-        door.serve(AdsService(self.distributor, callers=callers, sent=self.metrics.sent))
+        door.serve(AdsService(self.distributor, callers=callers, sent=self.metrics.sent, limits=self._limits))
         if (signer := self._doors.signer) is None:
             return door
 
