@@ -1,6 +1,7 @@
 """The control plane over a real API door, seen by an xDS client: first configuration, a change, a refusal told on its object."""
 
 import asyncio
+import base64
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import grpc
 import httpx
+from cryptography import x509
 from envoy.config.core.v3 import base_pb2
 from envoy.service.discovery.v3 import discovery_pb2 as pb
 from prometheus_client.parser import text_string_to_metric_families
@@ -17,7 +19,9 @@ from lateen.api.kinds import by_kind
 from lateen.model.mesh import Settings
 from lateen.runtime.clock import SystemClock
 from lateen.server.app import ControlPlane, Doors, Sources
+from lateen.testing.certificates import self_signed
 from lateen.testing.kubeapi import RunningApi, kube_api
+from lateen.xds.resources import SECRET
 
 SERVICE: Any = by_kind("Service")
 VS: Any = by_kind("VirtualService")
@@ -263,6 +267,51 @@ def test_debug_pages_show_what_a_proxy_was_sent_and_has_taken(tmp_path: Path) ->
     run(tmp_path, check)
 
 
+def test_a_spoilt_secret_is_served_as_it_was_after_a_restart(tmp_path: Path) -> None:
+    """A gateway that starts after a restart of the control plane gets the last good form; the Gateway says what is wrong."""
+    _, chain, key = self_signed(x509.DNSName("web"))
+    servers = [
+        {"port": {"number": 443, "name": "https", "protocol": "HTTPS"}, "hosts": ["*"], "tls": {"mode": "SIMPLE", "credentialName": "web"}}
+    ]
+    spec = {"selector": {"app": "client"}, "servers": servers}
+    gateway = {"apiVersion": VS.api_version, "kind": "Gateway", "metadata": {"name": "in", "namespace": "default"}, "spec": spec}
+    pair = {"tls.crt": base64.b64encode(chain).decode(), "tls.key": base64.b64encode(key).decode()}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "web", "namespace": "default"}, "data": pair}
+
+    async def served(api: RunningApi, meanwhile: Callable[[], Coroutine[Any, Any, None]]) -> bytes:
+        port = _free_port()
+        doors = Doors(plaintext=f"127.0.0.1:{port}")
+        plane = ControlPlane(Sources(api.client), Settings(), doors, SystemClock(), refused=tmp_path / "refused.json")
+        await plane.start()
+        try:
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+                client = XdsClient(channel, "router~10.0.0.9~client-0.default~default.svc.cluster.local")
+                await client.ask(SECRET, "kubernetes://web")
+                _, found = await client.next()
+                await meanwhile()
+        finally:
+            await plane.stop()
+        return found["kubernetes://web"]
+
+    async def main() -> None:
+        async with kube_api(tmp_path) as api:
+
+            async def spoil() -> None:
+                await api.client.patch(by_kind("Secret"), "web", {"data": {"tls.key": ""}}, "default")  # type: ignore[arg-type]
+                told = _conditions(api, "Accepted", "Gateway")
+                await until(told, lambda found: bool(found) and "its last good form goes on being used" in found[0]["message"])
+
+            async def nothing() -> None:
+                pass
+
+            await api.client.create(by_kind("Secret"), secret)  # type: ignore[arg-type]
+            await api.client.create(by_kind("Gateway"), gateway)  # type: ignore[arg-type]
+            before = await served(api, spoil)
+            assert await served(api, nothing) == before
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
 async def until(states: AsyncIterator[list[dict[str, Any]]], done: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
     """The first state that is `done`."""
 
@@ -279,7 +328,8 @@ def _rejections(api: RunningApi) -> AsyncIterator[list[dict[str, Any]]]:
     return _conditions(api, "Rejected")
 
 
-async def _conditions(api: RunningApi, kind: str) -> AsyncIterator[list[dict[str, Any]]]:
-    async for event in api.client.watch(VS, namespace="default"):
+async def _conditions(api: RunningApi, kind: str, of: str = "VirtualService") -> AsyncIterator[list[dict[str, Any]]]:
+    info: Any = by_kind(of)
+    async for event in api.client.watch(info, namespace="default"):
         status: Any = event.object.get("status") or {}
         yield [one for one in status.get("conditions", []) if one["type"] == kind]
