@@ -17,9 +17,13 @@ class Taken:
     def __init__(self) -> None:
         self._generations: dict[Key, int] = {}
         self._frames: dict[str, dict[str, Frame]] = {}  # by type: the last one noted of each name: most clients take the same
+        self._last: dict[str, tuple[Frame, ...]] = {}  # by type: the last push noted, for the same reason
 
     def note(self, push: Push) -> None:
         """A client has acknowledged `push`."""
+        if self._last.get(push.type_url) is push.frames:
+            return
+        self._last[push.type_url] = push.frames
         noted = self._frames.setdefault(push.type_url, {})
         for frame in push.frames:
             if noted.get(frame.name) is not frame:
@@ -30,6 +34,7 @@ class Taken:
         """The object is gone; one of the same name may come and count its generations anew."""
         self._generations.pop(key, None)
         self._frames.clear()
+        self._last.clear()
 
     def __contains__(self, owner: Owner) -> bool:
         return self._generations.get(owner[0]) == owner[1]

@@ -65,9 +65,11 @@ class Stream:
     def _clear(self, push: Push) -> None:
         """The client has taken `push`: a refusal stands for the resources that it did not bring anew."""
         nack = self.nacks.pop(push.type_url, None)
+        if nack is None or push.full:
+            return
         answered = {*push.removed, *(frame.name for frame in push.frames)}
-        left = () if nack is None or push.full else tuple(frame for frame in nack.frames if frame.name not in answered)
-        if nack is not None and left:
+        left = tuple(frame for frame in nack.frames if frame.name not in answered)
+        if left:
             self.nacks[push.type_url] = msgspec.structs.replace(nack, frames=left)
 
     def on_snapshot(self, snapshot: Snapshot) -> tuple[Push, ...]:

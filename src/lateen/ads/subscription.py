@@ -139,7 +139,7 @@ class Subscription:
 
     def _changed(self, wanted: Mapping[str, Frame]) -> tuple[Frame, ...]:
         if not self.sent and not self._known:
-            return tuple(wanted.values())
+            return self._differences(_NOTHING, wanted)
         if self._known:
             return tuple(frame for name, frame in wanted.items() if self._differs(name, frame))
         return self._differences(self.sent, wanted)

@@ -6,7 +6,7 @@ Must not know how values are computed (derive.py) nor in which order (commit.py)
 
 # ruff: noqa: SLF001 (the classes of this package are one engine; its users see none of these names)
 
-from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, Sized
 from enum import Enum
 from types import MappingProxyType
 from typing import Final, Generic, Protocol, Self, TypeVar
@@ -95,6 +95,7 @@ class Source:
         self.name, self.rank, self._home, self._parents = name, rank, home, parents
         self._readers: dict[object, Reader | list[Reader] | set[Reader]] = {}  # one, up to _FEW, or many: most edges have one
         self._problems: dict[Ordered, Problems] = {}
+        self._due: Sized = ()  # empty: nothing to settle
         if any(parent._home is not home for parent in parents):
             raise GraphError(f"'{name}' is built over a collection of another graph")
 
@@ -240,7 +241,7 @@ class Input(Collection[K, V]):
 
     def __init__(self, home: Home, name: str, rank: int) -> None:
         super().__init__(home, name, rank)
-        self._staged: dict[K, V | Absent] = {}
+        self._due = self._staged = dict[K, V | Absent]()
 
     def set(self, key: K, value: V) -> None:
         self._home.check_idle(self.name)
@@ -254,11 +255,14 @@ class Input(Collection[K, V]):
     def replace(self, values: Mapping[K, V]) -> None:
         """Make `values` the whole content."""
         self._home.check_idle(self.name)
-        self._staged = {**dict.fromkeys(self._data, ABSENT), **values}
+        self._staged.clear()
+        self._staged.update(dict.fromkeys(self._data, ABSENT))
+        self._staged.update(values)
 
     def _recompute(self) -> Iterable[tuple[K, V | Absent]]:
-        staged, self._staged = self._staged, {}
-        return staged.items()
+        staged = tuple(self._staged.items())
+        self._staged.clear()
+        return staged
 
 
 class Join(Collection[K, V_co]):
@@ -269,7 +273,7 @@ class Join(Collection[K, V_co]):
     def __init__(self, home: Home, name: str, rank: int, parents: tuple[Collection[K, V_co], ...]) -> None:
         super().__init__(home, name, rank, parents)
         self._tables = tuple(parent._data for parent in parents)
-        self._dirty: set[K] = set().union(*self._tables)
+        self._due = self._dirty = set[K]().union(*self._tables)
         for parent in parents:
             parent._followers.append(self._dirty.update)
 

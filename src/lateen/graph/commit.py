@@ -73,7 +73,7 @@ class Graph:
         self._home.check_idle("commit")
         self._home.running, self._home.runs = True, {}
         with collector.paused():
-            changed = {source: keys for source in self._sources.values() if (keys := source._settle())}
+            changed = {source: keys for source in self._sources.values() if source._due and (keys := source._settle())}
         self._home.running = False
         self.revision += 1
         self.counters = MappingProxyType(self._home.runs)

@@ -57,7 +57,7 @@ class Derived(Collection[K2, R], Generic[K, V, K2, R, Out]):
         super().__init__(over._home, name, rank, (over,))
         self._items, self._fn = over._data, fn
         self._nodes: dict[K, Node[K]] = {}
-        self._dirty: set[K] = set(over._data)
+        self._due = self._dirty = set(over._data)
         over._followers.append(self._dirty.update)
 
     def _keep(self, key: K, result: Out) -> Out:

@@ -266,11 +266,11 @@ def decode_request(message: Message) -> Request:
 
 def encode_delta(push: Push) -> bytes:
     """A DeltaDiscoveryResponse."""
-    entries = b"".join([frame.entry for frame in push.frames])
-    return entries + text(4, push.type_url) + text(5, push.nonce) + join(6, (name.encode() for name in push.removed))
+    tail = text(4, push.type_url) + text(5, push.nonce) + join(6, (name.encode() for name in push.removed))
+    return b"".join([*(frame.entry for frame in push.frames), tail])
 
 
 def encode_sotw(push: Push) -> bytes:
     """A DiscoveryResponse; its version is the nonce, as each push of a stream is a version of its own."""
-    entries = b"".join([frame.sotw_entry for frame in push.frames])
-    return text(1, push.nonce) + entries + text(4, push.type_url) + text(5, push.nonce)
+    tail = text(4, push.type_url) + text(5, push.nonce)
+    return b"".join([text(1, push.nonce), *(frame.sotw_entry for frame in push.frames), tail])

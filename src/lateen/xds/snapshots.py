@@ -125,8 +125,9 @@ class Snapshots:
         of_proxy = self._world.scopes.of_proxy
         return moved | {proxy_id for proxy_id, scopes in of_proxy.items() if scopes in changed}
 
-    def _clusters_of(self, read: Read, _client: Client, views: tuple[ServiceView, ...]) -> tuple[Frames, Problems]:
-        return self._named(read, views, self._cluster_frames, apart=False), ()
+    def _clusters_of(self, read: Read, client: Client, views: tuple[ServiceView, ...]) -> tuple[Frames, Problems]:
+        fixed = (read.get(self._fixed, ()) or {}).get("router" if client.gateway else "sidecar", {})
+        return {**fixed, **self._named(read, views, self._cluster_frames, apart=False)}, ()
 
     def _endpoints_of(self, read: Read, _client: Client, views: tuple[ServiceView, ...]) -> tuple[Frames, Problems]:
         return self._named(read, views, self._endpoint_frames, apart=True), ()
@@ -160,7 +161,7 @@ class Snapshots:
         taken_in, sent_out = read.get(self._inbound, inbound) or _EMPTY, read.get(self._outbound, outbound) or _EMPTY
         clusters, endpoints = self._of_client(read, outbound.client, scopes.place)
         return {
-            CLUSTER: {**self._fixed_of(read, "sidecar"), **clusters, **(read.get(self._inbound_clusters, inbound) or {})},
+            CLUSTER: _joined(clusters, read.get(self._inbound_clusters, inbound) or {}),
             ENDPOINTS: endpoints,
             EXTENSION: {**sent_out[EXTENSION], **taken_in[EXTENSION]},
             LISTENER: {**sent_out[LISTENER], **taken_in[LISTENER]},
@@ -218,7 +219,7 @@ class Snapshots:
         """Clusters and endpoints of a client at its place."""
         near = read.get(self._near, (client, place)) or _EMPTY
         clusters, endpoints = read.get(self._client_clusters, client) or {}, read.get(self._client_endpoints, client) or {}
-        return {**clusters, **near[CLUSTER]}, {**endpoints, **near[ENDPOINTS]} if near[ENDPOINTS] else endpoints
+        return _joined(clusters, near[CLUSTER]), _joined(endpoints, near[ENDPOINTS])
 
     def _passed(self, read: Read, scopes: ScopeSet, frames: Collection[tuple[PlacedView, str], Frame]) -> Frames:
         """What an AUTO_PASSTHROUGH server leads to."""
@@ -231,9 +232,6 @@ class Snapshots:
                     found[passed] = frame
         return found
 
-    def _fixed_of(self, read: Read, kind: str) -> Frames:
-        return (read.get(self._fixed, ()) or {}).get(kind, {})
-
     def _gateway(self, read: Read, scopes: ScopeSet) -> Snapshot:
         scope = scopes.gateway[0]
         clusters, endpoints = self._of_client(read, scope.client, scopes.place)
@@ -244,7 +242,7 @@ class Snapshots:
         return {
             **served,
             SECRET: {**served[SECRET], **(read.get(self._client_secrets, scope.client) or {})},
-            CLUSTER: {**self._fixed_of(read, "router"), **clusters, **self._passed(read, scopes, self._passed_clusters)},
+            CLUSTER: _joined(clusters, self._passed(read, scopes, self._passed_clusters)),
             ENDPOINTS: {**endpoints, **self._passed(read, scopes, self._passed_endpoints)},
         }
 
@@ -252,6 +250,11 @@ class Snapshots:
 def _leading_to(hosts: frozenset[str], frames: Frames) -> Frames:
     """Clusters, or their endpoints, of these hosts."""
     return {name: frame for name, frame in frames.items() if name.rpartition("|")[2] in hosts}
+
+
+def _joined(frames: Frames, more: Frames) -> Frames:
+    """Both; the very same set where nothing is added, as what streams compare is remembered by set."""
+    return {**frames, **more} if more else frames
 
 
 def _without_effect(plan: FilterPlan, patch: Patch) -> Problem:
