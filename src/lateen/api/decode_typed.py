@@ -100,7 +100,7 @@ def path_text(path: Path) -> str:
 def to_json(obj: Struct) -> dict[str, Any]:
     """The object in JSON's shape, camelCase, without the fields that have their default."""
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(obj, enc_hook=_encode_secret))
-    info = kinds.by_kind(str(getattr(obj, "kind", "")))
+    info = kinds.by_api(str(getattr(obj, "api_version", "")), str(getattr(obj, "kind", "")))
     if info is None or not isinstance(obj, info.type or ()):
         return plain
     return {"apiVersion": getattr(obj, "api_version", info.api_version), "kind": info.kind} | plain

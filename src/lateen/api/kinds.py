@@ -9,7 +9,19 @@ from typing import Literal
 
 from msgspec import Struct
 
-from lateen.api import core, envoyfilter, extensions, networking, proxyconfig, security, telemetry, workloadgroup
+from lateen.api import (
+    core,
+    envoyfilter,
+    extensions,
+    gatewayapi,
+    gatewaycommon,
+    gatewayroutes,
+    networking,
+    proxyconfig,
+    security,
+    telemetry,
+    workloadgroup,
+)
 
 __all__ = ["ISTIO_GROUPS", "KINDS", "Column", "KindInfo", "by_api", "by_kind", "by_plural", "info_of", "lookup"]
 
@@ -64,6 +76,7 @@ class KindInfo(Struct, frozen=True, kw_only=True):
 
 
 _AGE = Column("Age", ".metadata.creationTimestamp", "date")
+_HOSTS = (Column("Hostnames", ".spec.hostnames"), _AGE)
 
 
 def _core(kind: str, plural: str, *short: str, type: StructType | None = None, **more: bool) -> KindInfo:  # noqa: A002
@@ -117,11 +130,19 @@ def _istio(
 
 
 def _gateway_api(
-    kind: str, plural: str, *short: str, versions: tuple[str, ...], columns: Iterable[Column] = (), namespaced: bool = True, apart: str = ""
+    kind: str,
+    plural: str,
+    *short: str,
+    type: StructType,  # noqa: A002
+    versions: tuple[str, ...] = ("v1",),
+    columns: Iterable[Column] = (),
+    namespaced: bool = True,
+    apart: str = "",
 ) -> KindInfo:
     return KindInfo(
         kind=kind,
-        group="gateway.networking.k8s.io",
+        group=gatewaycommon.GROUP,
+        type=type,
         versions=versions,
         plural=plural,
         singular=kind.lower(),
@@ -252,6 +273,7 @@ KINDS: tuple[KindInfo, ...] = (
         "GatewayClass",
         "gatewayclasses",
         "gc",
+        type=gatewayapi.GatewayClass,
         versions=("v1", "v1beta1"),
         namespaced=False,
         columns=(
@@ -265,6 +287,7 @@ KINDS: tuple[KindInfo, ...] = (
         "Gateway",
         "gateways",
         "gtw",
+        type=gatewayapi.KubernetesGateway,
         versions=("v1", "v1beta1"),
         apart="KubernetesGateway",
         columns=(
@@ -274,13 +297,29 @@ KINDS: tuple[KindInfo, ...] = (
             _AGE,
         ),
     ),
-    _gateway_api("HTTPRoute", "httproutes", versions=("v1", "v1beta1"), columns=(Column("Hostnames", ".spec.hostnames"), _AGE)),
-    _gateway_api("GRPCRoute", "grpcroutes", versions=("v1",), columns=(Column("Hostnames", ".spec.hostnames"), _AGE)),
-    _gateway_api("TLSRoute", "tlsroutes", versions=("v1", "v1alpha3", "v1alpha2"), columns=(_AGE,)),
-    _gateway_api("TCPRoute", "tcproutes", versions=("v1alpha2",), columns=(_AGE,)),
-    _gateway_api("ReferenceGrant", "referencegrants", "refgrant", versions=("v1", "v1beta1"), columns=(_AGE,)),
-    _gateway_api("BackendTLSPolicy", "backendtlspolicies", "btlspolicy", versions=("v1", "v1alpha3"), columns=(_AGE,)),
-    _gateway_api("ListenerSet", "listenersets", "lset", versions=("v1",), columns=(_AGE,)),
+    _gateway_api("HTTPRoute", "httproutes", type=gatewayroutes.HTTPRoute, versions=("v1", "v1beta1"), columns=_HOSTS),
+    _gateway_api("GRPCRoute", "grpcroutes", type=gatewayroutes.GRPCRoute, columns=_HOSTS),
+    _gateway_api("TLSRoute", "tlsroutes", type=gatewayroutes.TLSRoute, versions=("v1", "v1alpha3", "v1alpha2"), columns=(_AGE,)),
+    _gateway_api("TCPRoute", "tcproutes", type=gatewayroutes.TCPRoute, versions=("v1", "v1alpha2"), columns=(_AGE,)),
+    _gateway_api("UDPRoute", "udproutes", type=gatewayroutes.UDPRoute, versions=("v1", "v1alpha2"), columns=(_AGE,)),
+    _gateway_api(
+        "ReferenceGrant", "referencegrants", "refgrant", type=gatewayapi.ReferenceGrant, versions=("v1", "v1beta1"), columns=(_AGE,)
+    ),
+    _gateway_api(
+        "BackendTLSPolicy",
+        "backendtlspolicies",
+        "btlspolicy",
+        type=gatewayapi.BackendTLSPolicy,
+        versions=("v1", "v1alpha3"),
+        columns=(_AGE,),
+    ),
+    _gateway_api(
+        "ListenerSet",
+        "listenersets",
+        "lset",
+        type=gatewayapi.ListenerSet,
+        columns=(Column("Accepted", _condition("Accepted")), Column("Programmed", _condition("Programmed")), _AGE),
+    ),
 )
 
 _BY_KIND = {info.id: info for info in KINDS}

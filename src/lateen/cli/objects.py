@@ -8,6 +8,7 @@ from lateen.api.decode import Decoded, decode_documents
 from lateen.api.kinds import KindInfo, by_api
 from lateen.api.validate.run import problems_of
 from lateen.kube.records import JsonObject, section
+from lateen.kube.validation import problems_of_form
 
 __all__ = ["Target", "read_targets"]
 
@@ -20,7 +21,7 @@ class Target:
     def __init__(self, decoded: Decoded, namespace: str) -> None:
         self._decoded = decoded
         self.raw: JsonObject = dict(decoded.raw)
-        problems = problems_of(decoded)
+        problems = (*problems_of(decoded), *problems_of_form(decoded))
         self.errors = [problem.message for problem in problems if problem.severity == "error"]
         self.warnings = [f"warning: {problem.message}" for problem in problems if problem.severity != "error"]
         self.info: KindInfo | None = by_api(str(self.raw.get("apiVersion", "")), str(self.raw.get("kind", "")))

@@ -5,19 +5,20 @@ Paths are of field names below `spec`; `[]` stands for the elements of a list, `
 
 from collections.abc import Mapping
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "Rule", "rules"]
 
 Rule = dict[str, object]
 
 
-def _rules(*pairs: tuple[str, str]) -> Rule:
+def rules(*pairs: tuple[str, str]) -> Rule:
+    """Rules of one place: each in CEL, and what is said where it does not hold."""
     return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in pairs]}
 
 
 _TEXT: Rule = {"minLength": 1}
 _PORT: Rule = {"minimum": 1, "maximum": 65535}
 _PORTS: Rule = {"additionalProperties": {"type": "integer", "minimum": 0, "maximum": 65535}}
-_LABELS = _rules(
+_LABELS = rules(
     ("self.all(key, size(key) > 0)", "key must not be empty"),
     ("self.all(key, !key.contains('*'))", "wildcard not allowed in label key match"),
     ("self.all(key, !self[key].contains('*'))", "wildcard not allowed in label value match"),
@@ -37,18 +38,18 @@ _TARGETS: Mapping[str, Rule] = {
     "targetRef": _TARGET,
     "targetRef.kind": _TARGET_KIND,
     "targetRef.name": _TARGET_NAME,
-    "targetRef.namespace": _rules(("self.size() == 0", "cross namespace referencing is not currently supported")),
+    "targetRef.namespace": rules(("self.size() == 0", "cross namespace referencing is not currently supported")),
     "targetRefs": {"maxItems": 16},
     "targetRefs[]": _TARGET,
     "targetRefs[].kind": _TARGET_KIND,
     "targetRefs[].name": _TARGET_NAME,
-    "targetRefs[].namespace": _rules(("self.size() == 0", "cross namespace referencing is not currently supported")),
+    "targetRefs[].namespace": rules(("self.size() == 0", "cross namespace referencing is not currently supported")),
 }
 _SELECTOR: Mapping[str, Rule] = {"selector.matchLabels": _LABELS}
 _ADDRESS: Mapping[str, Rule] = {
-    "address": _rules(("!self.startsWith('unix://') || self.matches('^unix://[/@]')", "UNIX must be an absolute path")),
+    "address": rules(("!self.startsWith('unix://') || self.matches('^unix://[/@]')", "UNIX must be an absolute path")),
     "ports": _PORTS
-    | _rules(("self.all(key, size(key) < 63 && key.matches('^[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?$'))", "port name must be valid")),
+    | rules(("self.all(key, size(key) < 63 && key.matches('^[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?$'))", "port name must be valid")),
 }
 
 RULES: Mapping[str, Mapping[str, Rule]] = {
@@ -56,7 +57,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         **_SELECTOR,
         **_TARGETS,
         "rules": {"maxItems": 512},
-        "rules[].from[].source": _rules(
+        "rules[].from[].source": rules(
             (
                 _NO_OTHER_SOURCES,
                 "cannot set serviceAccounts with namespaces or principals",
@@ -69,20 +70,19 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "trafficPolicy.loadBalancer.warmup.minimumPercent": {"minimum": 0, "maximum": 100},
     },
     "EnvoyFilter": {
-        "configPatches[].match": _rules(
+        "configPatches[].match": rules(
             ("has(self.waypoint) ? has(self.context) && self.context == 'WAYPOINT' : true", "waypoint may be matched in its context only")
         ),
     },
     "PeerAuthentication": {
         **_SELECTOR,
-        "": _rules(
+        "": rules(
             (
                 "!has(self.portLevelMtls) || (has(self.selector) && has(self.selector.matchLabels) && size(self.selector.matchLabels) > 0)",
                 "portLevelMtls requires selector",
             )
         ),
-        "portLevelMtls": {"minProperties": 1}
-        | _rules(("self.all(key, 0 < int(key) && int(key) <= 65535)", "port must be between 1-65535")),
+        "portLevelMtls": {"minProperties": 1} | rules(("self.all(key, 0 < int(key) && int(key) <= 65535)", "port must be between 1-65535")),
     },
     "ProxyConfig": {**_SELECTOR},
     "RequestAuthentication": {
@@ -99,7 +99,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
     },
     "ServiceEntry": {
         "": {"required": ["hosts"]}
-        | _rules(
+        | rules(
             (
                 "(has(self.workloadSelector) ? 1 : 0) + (has(self.endpoints) ? 1 : 0) <= 1",
                 "only one of workloadSelector or endpoints can be set",
@@ -121,7 +121,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "addresses": {"maxItems": 256},
         "endpoints": {"maxItems": 4096},
         "ports": {"maxItems": 256}
-        | _rules(("self.all(one, self.exists_one(other, one.number == other.number))", "port number cannot be duplicated")),
+        | rules(("self.all(one, self.exists_one(other, one.number == other.number))", "port number cannot be duplicated")),
         "ports[].number": _PORT,
         "ports[].targetPort": _PORT,
         "ports[].name": {"minLength": 1, "maxLength": 256},
@@ -145,7 +145,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "pluginName": {"minLength": 1, "maxLength": 256},
         "vmConfig.env": {"maxItems": 256},
         "vmConfig.env[]": {"required": ["name"]}
-        | _rules(
+        | rules(
             ("(has(self.valueFrom) ? self.valueFrom : '') != 'HOST' || !has(self.value)", "value may only be set when valueFrom is INLINE")
         ),
     },

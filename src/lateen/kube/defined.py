@@ -6,11 +6,14 @@ one set of kinds, which is replaced whole when a definition changes. Must not ju
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import NamedTuple, cast
 
 from msgspec import Struct
 
+from lateen.api.gatewaycommon import GROUP
 from lateen.api.kinds import KINDS, Column, KindInfo
+from lateen.kube.crdschema import schema_of_kind
 from lateen.kube.records import JsonObject, dicts, section
 
 __all__ = [
@@ -113,8 +116,25 @@ def defined_kind(definition: JsonObject) -> DefinedKind:
 
 
 def form_of(info: KindInfo, version: str = "") -> VersionForm | None:
-    """What a definition says of a version (the preferred where none is named); None for a built-in kind."""
-    return info.forms[version or info.versions[0]] if isinstance(info, DefinedKind) else None
+    """What a definition says of a version (the preferred where none is named); None for a kind that has none.
+
+    The Gateway API's kinds are judged by definitions made from their types (docs/decisions/023).
+    """
+    if isinstance(info, DefinedKind):
+        return info.forms[version or info.versions[0]]
+    return _of_gateway_api(info) if info.group == GROUP else None
+
+
+@cache
+def _of_gateway_api(info: KindInfo) -> VersionForm:
+    return VersionForm(
+        schema=schema_of_kind(info),
+        columns=info.columns,
+        status=info.kind != "ReferenceGrant",
+        scale=None,
+        selectable=(),
+        warning="",
+    )
 
 
 def _form(version: JsonObject, named: str) -> VersionForm:

@@ -7,17 +7,19 @@ Rules between fields are admission's, but for users' kinds, whose definitions st
 import copy
 import re
 
-from lateen.api.decode import decode_object
-from lateen.api.kinds import KindInfo
-from lateen.kube.celrules import check_rules
+from lateen.api.decode import Decoded, decode_object
+from lateen.api.decode_fields import Finding
+from lateen.api.decode_typed import Origin, problem
+from lateen.api.kinds import KindInfo, by_api
+from lateen.kube.celrules import Findings, check_rules
 from lateen.kube.defined import VersionForm, form_of
 from lateen.kube.errors import ApiError, Cause, bad_request, error, invalid
 from lateen.kube.options import WriteOptions
 from lateen.kube.records import JsonObject, is_custom, section
 from lateen.kube.structural import check, fill, prune
-from lateen.util.problem import Problem
+from lateen.util.problem import Problem, Problems
 
-__all__ = ["check_declared", "check_fields"]
+__all__ = ["check_declared", "check_fields", "problems_of_form"]
 
 _UNCHECKED = Cause(
     "FieldValueInvalid",
@@ -25,6 +27,7 @@ _UNCHECKED = Cause(
     "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete"
     " validation",
 )
+_BLOCKING = tuple(f"FieldValue{why}" for why in ("NotSupported", "Required", "TooLong", "TooMany", "TypeInvalid"))
 _STEP = re.compile(r'\.?([A-Za-z0-9_]+)|\[(\d+)\]|\["([^"]*)"\]')
 
 
@@ -33,15 +36,15 @@ def check_fields(info: KindInfo, version: str, obj: JsonObject, options: WriteOp
     if (form := form_of(info, version)) is not None:
         return _check_defined(info, version, form, obj, options, old)
     _, problems = decode_object({"apiVersion": info.api_version_of(version), "kind": info.kind} | _without_status(obj))
-    unknown = [problem for problem in problems if problem.code == "unknown-field"]
+    unknown = [one for one in problems if one.code == "unknown-field"]
     wrong = [problem for problem in problems if problem.code != "unknown-field" and not problem.path.startswith("metadata")]
     found = [f'unknown field "{problem.path}"' for problem in unknown] + [f'duplicate field "{name}"' for name in options.duplicates]
     if options.validation == "Strict" and found:
         raise _unhandled(info, version, f"strict decoding error: {', '.join(found)}")
     if wrong:
         raise _wrong(info, version, obj, wrong)
-    for problem in unknown:
-        _drop(obj, problem.path)
+    for one in unknown:
+        _drop(obj, one.path)
     return tuple(found) if options.validation == "Warn" else ()
 
 
@@ -54,13 +57,34 @@ def _check_defined(
     if options.validation == "Strict" and found:
         raise _unhandled(info, version, f"strict decoding error: {', '.join(found)}")
     fill(form.schema, obj)
-    name = str(section(obj, "metadata").get("name", ""))
-    if causes := list(check(form.schema, obj)):
-        raise invalid(info, name, [*causes, _UNCHECKED])
-    findings = check_rules(form.schema, obj, old)
+    findings = _judge(form.schema, obj, old)
     if findings.causes:
-        raise invalid(info, name, findings.causes)
+        raise invalid(info, str(section(obj, "metadata").get("name", "")), findings.causes)
     return (*(found if options.validation == "Warn" else ()), *findings.warnings)
+
+
+def _judge(schema: JsonObject, obj: JsonObject, old: JsonObject | None = None) -> Findings:
+    """What breaks a schema or its rules; the rules are not asked where that may be in vain, which is said."""
+    causes = tuple(check(schema, obj))
+    if any(cause.reason in _BLOCKING for cause in causes):
+        return Findings((*causes, _UNCHECKED), ())
+    findings = check_rules(schema, obj, old)
+    return Findings((*causes, *findings.causes), findings.warnings)
+
+
+def problems_of_form(decoded: Decoded) -> Problems:
+    """What the definition of its kind refuses in an object of a file that could be decoded, where the kind is judged by a definition."""
+    raw = decoded.raw
+    info = by_api(str(raw.get("apiVersion", "")), str(raw.get("kind", "")))
+    form = form_of(info, str(raw["apiVersion"]).rpartition("/")[2]) if info is not None else None
+    if form is None or decoded.obj is None:
+        return ()
+    filled = copy.deepcopy(dict(raw))
+    fill(form.schema, filled)
+    origin = Origin(decoded.source, decoded.lines)
+    return tuple(
+        problem(Finding("invalid", _steps(cause.field), cause.message), decoded.key, origin) for cause in _judge(form.schema, filled).causes
+    )
 
 
 def check_declared(info: KindInfo, version: str, configuration: JsonObject) -> None:
@@ -113,8 +137,12 @@ def _tail(problem: Problem) -> str:
     return problem.message[at + len(marker) :] if at >= 0 else problem.message
 
 
+def _steps(path: str) -> tuple[str | int, ...]:
+    return tuple(int(found[2]) if found[2] else found[1] or found[3] for found in _STEP.finditer(path))
+
+
 def _drop(obj: JsonObject, path: str) -> None:
-    steps = [int(found[2]) if found[2] else found[1] or found[3] for found in _STEP.finditer(path)]
+    steps = _steps(path)
     parent: object = obj
     for step in steps[:-1]:
         if isinstance(parent, dict) and isinstance(step, str):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from lateen.api.decode import decode_object
 from lateen.api.decode_typed import path_text
+from lateen.api.gatewaycommon import GROUP
 from lateen.api.kinds import KindInfo
 from lateen.api.validate.run import validate
 from lateen.inject.pod import InjectionError, inject
@@ -52,7 +53,8 @@ class LocalAdmission:
             version = str(new.get("apiVersion", "")).rpartition("/")[2]
             self._told(info, version, reason="invalid_resource" if result.errors else "")
             return result
-        if info.type is None and not isinstance(info, DefinedKind) and info.kind not in _FOR_OTHERS and operation == "CREATE":
+        idle_kind = info.type is None or info.group == GROUP
+        if idle_kind and not isinstance(info, DefinedKind) and info.kind not in _FOR_OTHERS and operation == "CREATE":
             return AdmissionResult(warnings=(f"{info.kind} is stored, but nothing in this mesh acts on it",))
         if info.kind != "Pod" or operation != "CREATE" or new is None:
             return AdmissionResult()

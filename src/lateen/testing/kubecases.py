@@ -35,6 +35,8 @@ _SPECS: Mapping[str, JsonObject] = {
     "VirtualService": {"spec": {"hosts": ["h"], "http": [{"route": [{"destination": {"host": "h"}}]}]}},
     "EndpointSlice": {"addressType": "IPv4", "endpoints": []},
     "PeerAuthentication": {"spec": {}},
+    "GatewayClass": {"spec": {"controllerName": "example.com/gateways"}},
+    "KubernetesGateway": {"spec": {"gatewayClassName": "istio", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]}},
     "Widget": {"spec": {"size": 3, "color": "red"}},
 }
 _HELD = "kt.example.com/hold"
@@ -120,7 +122,7 @@ def _seed(target: Target, name: str, body: JsonObject) -> JsonObject:
         meta["finalizers"] = finalizers
     content = {key: value for key, value in body.items() if key not in ("kind", "apiVersion", "metadata", "status")}
     if body.get("kind") != info.kind or not content:
-        content = _definition(name) if info.kind == "CustomResourceDefinition" else dict(_SPECS.get(info.kind, {}))
+        content = _definition(name) if info.kind == "CustomResourceDefinition" else dict(_SPECS.get(info.id) or _SPECS.get(info.kind, {}))
     if body.get("kind") == "Scale":
         content["spec"] = section(content, "spec") | section(body, "spec")
     return {"apiVersion": info.api_version_of(target.version), "kind": info.kind, "metadata": meta} | content

@@ -37,7 +37,7 @@ DEFAULTS: tuple[Any, ...] = (
     "RollingUpdate",
     "V1",
 )
-DEFAULTS += ("DISABLE", "PASSTHROUGH", "DEFAULT", "ANY", "CLIENT_AND_SERVER", "UPSERT", "ALLOW", "INLINE")
+DEFAULTS += ("PathPrefix", "Same", "DISABLE", "PASSTHROUGH", "DEFAULT", "ANY", "CLIENT_AND_SERVER", "UPSERT", "ALLOW", "INLINE")
 
 
 def known(folder: Path) -> Iterator[Decoded]:

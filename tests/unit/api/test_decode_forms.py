@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from lateen.api.decode import decode_documents, decode_object, to_json
 from lateen.api.kinds import KINDS
@@ -82,6 +83,9 @@ def test_every_version_of_a_kind_is_the_same_type() -> None:
         for version in info.versions:
             raw = {"apiVersion": info.api_version_of(version), "kind": info.kind, "metadata": {"name": "x"}}
             obj, problems = decode_object(raw)
+            if info.type is not None and any(field.required for field in structs.fields(info.type)):
+                assert [problem.message for problem in problems] == [f"{info.id} x: Object missing required field `spec`"]
+                continue
             assert problems == ()
             if info.type is not None:
                 assert type(obj) is info.type

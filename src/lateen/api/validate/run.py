@@ -7,6 +7,7 @@ from typing import Any
 from lateen.api.decode import Decoded
 from lateen.api.decode_fields import Finding
 from lateen.api.decode_typed import Origin, problem
+from lateen.api.kinds import by_api
 from lateen.api.validate.authentication import check_peer_authentication, check_request_authentication
 from lateen.api.validate.authorization import check_authorization_policy
 from lateen.api.validate.destinationrule import check_destination_rule
@@ -45,7 +46,8 @@ _CHECKS: Mapping[str, Callable[[Report, Any], None]] = MappingProxyType(
 
 def validate(obj: object, raw: Mapping[str, object]) -> tuple[Verdict, ...]:
     """What Istio's webhook would say of the typed object, and of what `raw`, its JSON, leaves empty; nothing for other kinds."""
-    check = _CHECKS.get(str(getattr(obj, "kind", "")))
+    info = by_api(str(getattr(obj, "api_version", "")), str(getattr(obj, "kind", "")))
+    check = _CHECKS.get(info.id) if info is not None else None
     if check is None:
         return ()
     report = Report()
