@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from lateen.api.decode import Decoded, decode_documents, decode_object
-from lateen.api.kinds import by_kind
+from lateen.api.kinds import by_api, by_kind
 from lateen.api.meshconfig import MeshConfig
 from lateen.api.meta import Key
 from lateen.compile.world import build_world
@@ -49,7 +49,8 @@ class MemoryWorld:
         self.problems.extend(problems)
         meta = raw.get("metadata", {})
         if obj is not None:
-            self._set(Key(raw["kind"], meta.get("namespace", ""), meta["name"]), obj)
+            info = by_api(raw["apiVersion"], raw["kind"])
+            self._set(Key(info.id if info is not None else raw["kind"], meta.get("namespace", ""), meta["name"]), obj)
 
     def put_all(self, objects: Iterable[Mapping[str, Any]]) -> None:
         for raw in objects:
