@@ -7,7 +7,17 @@ from collections.abc import Mapping, Sequence
 
 from lateen.agent.protocols import Process
 
-__all__ = ["Host"]
+__all__ = ["Host", "connected"]
+
+
+async def connected(made: socket.socket, host: str, port: int) -> socket.socket:
+    """The non-blocking socket, connected; it is closed where that fails."""
+    try:
+        await asyncio.get_running_loop().sock_connect(made, (host, port))
+    except BaseException:
+        made.close()
+        raise
+    return made
 
 
 class Host:
@@ -25,12 +35,7 @@ class Host:
         """A connected TCP socket."""
         made = socket.socket()
         made.setblocking(False)
-        try:
-            await asyncio.get_running_loop().sock_connect(made, (host, port))
-        except BaseException:
-            made.close()
-            raise
-        return made
+        return await connected(made, host, port)
 
     async def launch(self, argv: Sequence[str], env: Mapping[str, str], uid: int, gid: int) -> Process:
         """As that user where the agent is root; else the agent's own is the only one that it can be."""

@@ -11,6 +11,7 @@ from msgspec import Meta, field
 from lateen.api.base import JsonObject
 from lateen.api.gatewaycommon import (
     GROUP,
+    NAME,
     AbsoluteURI,
     Filled,
     Group,
@@ -32,38 +33,28 @@ from lateen.api.meta import LabelSelector, ObjectMeta
 
 __all__ = ["BackendTLSPolicy", "GatewayClass", "KubernetesGateway", "ListenerSet", "ReferenceGrant"]
 
-_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _PATH = r"\/[A-Za-z0-9\/\-._~%!$&'()*+,;=:]+"
-ControllerName = Annotated[str, Meta(min_length=1, max_length=253, pattern=rf"^{_LABEL}(\.{_LABEL})*{_PATH}$")]
+ControllerName = Annotated[str, Meta(min_length=1, max_length=253, pattern=rf"^{NAME}{_PATH}$")]
 Protocol = Annotated[
     str,
     Meta(
         min_length=1,
         max_length=255,
-        pattern=rf"^[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?$|{_LABEL}(\.{_LABEL})*\/[A-Za-z0-9]+$",
+        pattern=rf"^[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?$|{NAME}\/[A-Za-z0-9]+$",
     ),
 ]
-AddressType = Annotated[str, Meta(min_length=1, max_length=253, pattern=rf"^Hostname|IPAddress|NamedAddress|{_LABEL}(\.{_LABEL})*{_PATH}$")]
+AddressType = Annotated[str, Meta(min_length=1, max_length=253, pattern=rf"^Hostname|IPAddress|NamedAddress|{NAME}{_PATH}$")]
 Options = Annotated[Mapping[str, Annotated[str, Meta(max_length=4096)]], Meta(max_length=16)]
 Labels = Annotated[
     Mapping[str, Annotated[str, Meta(max_length=63, pattern="^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")]], Meta(max_length=8)
 ]
 
 
-class ParametersReference(Filled, frozen=True, kw_only=True):
-    """More configuration of a class."""
-
-    group: Group
-    kind: KindName
-    name: ObjectName
-    namespace: NamespaceName | None = None
-
-
 class GatewayClassSpec(Filled, frozen=True, kw_only=True):
     """Who makes gateways of the class."""
 
     controller_name: ControllerName
-    parameters_ref: ParametersReference | None = None
+    parameters_ref: ObjectReference | None = None
     description: Annotated[str, Meta(max_length=64)] | None = None
 
 
@@ -127,20 +118,12 @@ class GatewayAddress(Filled, frozen=True, kw_only=True):
     value: Annotated[str, Meta(max_length=253)] | None = None
 
 
-class LocalParametersReference(Filled, frozen=True, kw_only=True):
-    """More configuration of a gateway, in its namespace."""
-
-    group: Group
-    kind: KindName
-    name: ObjectName
-
-
 class GatewayInfrastructure(Filled, frozen=True, kw_only=True):
     """What the objects made for a gateway carry."""
 
     labels: Labels = field(default_factory=dict)
     annotations: Options = field(default_factory=dict)
-    parameters_ref: LocalParametersReference | None = None
+    parameters_ref: LocalObjectReference | None = None
 
 
 class ListenerNamespaces(Filled, frozen=True, kw_only=True):

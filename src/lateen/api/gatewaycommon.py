@@ -11,6 +11,7 @@ from lateen.api.base import Message
 
 __all__ = [
     "GROUP",
+    "NAME",
     "AbsoluteURI",
     "BackendObjectReference",
     "BackendRef",
@@ -39,15 +40,15 @@ __all__ = [
 
 GROUP = "gateway.networking.k8s.io"
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_NAME = rf"{_LABEL}(\.{_LABEL})*"
+NAME = rf"{_LABEL}(\.{_LABEL})*"
 
-Hostname = Annotated[str, Meta(min_length=1, max_length=253, pattern=rf"^(\*\.)?{_NAME}$")]
-PreciseHostname = Annotated[str, Meta(min_length=1, max_length=253, pattern=rf"^{_NAME}$")]
-Group = Annotated[str, Meta(max_length=253, pattern=rf"^$|^{_NAME}$")]
+Hostname = Annotated[str, Meta(min_length=1, max_length=253, pattern=rf"^(\*\.)?{NAME}$")]
+PreciseHostname = Annotated[str, Meta(min_length=1, max_length=253, pattern=rf"^{NAME}$")]
+Group = Annotated[str, Meta(max_length=253, pattern=rf"^$|^{NAME}$")]
 KindName = Annotated[str, Meta(min_length=1, max_length=63, pattern="^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$")]
 ObjectName = Annotated[str, Meta(min_length=1, max_length=253)]
 NamespaceName = Annotated[str, Meta(min_length=1, max_length=63, pattern=f"^{_LABEL}$")]
-SectionName = Annotated[str, Meta(min_length=1, max_length=253, pattern=rf"^{_NAME}$")]
+SectionName = Annotated[str, Meta(min_length=1, max_length=253, pattern=rf"^{NAME}$")]
 HeaderName = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$")]
 PathText = Annotated[str, Meta(max_length=1024)]
 AbsoluteURI = Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^(([^:/?#]+):)(//([^/?#]*))([^?#]*)(\?([^#]*))?(#(.*))?")]

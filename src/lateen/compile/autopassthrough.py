@@ -44,9 +44,9 @@ class AutoPassthrough:
     def server_names(self, read: Read, scope: GatewayScope) -> tuple[tuple[str, str], ...]:
         """The host of each service that the gateway passes on, and a server name that means it."""
         views = read.get(self._services, scope) or ()
-        return tuple((view.service.hostname, name) for view in views for _, name in self._names(read, view))
+        return tuple((view.service.hostname, name) for view in views for _, name in self.names(read, view))
 
-    def _names(self, read: Read, view: ServiceView) -> Iterable[tuple[str, str]]:
+    def names(self, read: Read, view: ServiceView) -> Iterable[tuple[str, str]]:
         """Each cluster of the view, and what it is called here."""
         return [(name, passed_cluster(name)) for name, _ in read.get(self._clusters.names, view) or ()]
 
@@ -68,7 +68,7 @@ class AutoPassthrough:
 
     def _plans(self, read: Read, placed: PlacedView, _none: None) -> tuple[Mapping[tuple[PlacedView, str], ClusterPlan], Problems]:
         found: dict[tuple[PlacedView, str], ClusterPlan] = {}
-        for name, passed in self._names(read, placed.view):
+        for name, passed in self.names(read, placed.view):
             plan = read.get(self._places.plans, (placed, name)) or read.get(self._clusters.plans, (placed.view, name))
             if plan is not None:
                 found[(placed, passed)] = replace(plan, name=passed, tls=None, protocol="default")
@@ -76,7 +76,7 @@ class AutoPassthrough:
 
     def _endpoints(self, read: Read, placed: PlacedView, _none: None) -> tuple[Mapping[tuple[PlacedView, str], EndpointsPlan], Problems]:
         found: dict[tuple[PlacedView, str], EndpointsPlan] = {}
-        for name, passed in self._names(read, placed.view):
+        for name, passed in self.names(read, placed.view):
             plan = read.get(self._places.endpoints, (placed, name)) or read.get(self._clusters.endpoints, (placed.view, name))
             if plan is not None:
                 found[(placed, passed)] = replace(plan, cluster=passed, localities=_secured(plan.localities))

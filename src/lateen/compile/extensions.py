@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lateen.api.extensions import TrafficExtension, TrafficSelector, VmConfig, WasmConfig, WasmPlugin, WasmPluginSpec
+from lateen.api.extensions import TrafficExtension, TrafficExtensionSpec, TrafficSelector, VmConfig, WasmConfig, WasmPlugin, WasmPluginSpec
 from lateen.api.meta import Key, PolicyTargetReference
 from lateen.api.objects import Secret
 from lateen.compile.subjects import Subject, is_meant
@@ -42,7 +42,7 @@ class Extension(Struct, frozen=True, kw_only=True):
 def compile_extension(one: WasmPlugin | TrafficExtension, module_of: Callable[[Key], Module | None]) -> tuple[Extension | None, Problems]:
     """The extension, and what of it cannot be acted on; `module_of` has what was fetched for it."""
     spec, meta = one.spec, one.metadata
-    module: WasmPluginSpec | WasmConfig | None = spec if isinstance(spec, WasmPluginSpec) else spec.wasm
+    module = _wasm(spec)
     key = Key(one.kind, meta.namespace, meta.name)
     path = "spec" if module is spec else "spec.wasm"
     code: LuaPlan | WasmPlan | UnavailablePlan
@@ -74,7 +74,7 @@ def _seen(match: TrafficSelector) -> tuple[tuple[str, ...], tuple[int, ...]]:
 def wanted_module(one: WasmPlugin | TrafficExtension, secret_of: Callable[[str], Secret | None]) -> WantedModule | None:
     """The module to fetch for it; `secret_of` finds a Secret of its namespace by name. None where it names none, or a file."""
     spec, meta = one.spec, one.metadata
-    module: WasmPluginSpec | WasmConfig | None = spec if isinstance(spec, WasmPluginSpec) else spec.wasm
+    module = _wasm(spec)
     if module is None or module.type == "NETWORK" or urlsplit(module.url).scheme not in _FETCHED:
         return None
     name = module.image_pull_secret
@@ -86,6 +86,10 @@ def wanted_module(one: WasmPlugin | TrafficExtension, secret_of: Callable[[str],
         secret=f"{meta.namespace}/{name}" if name else "",
     )
     return WantedModule(ref, secret.data.get(_DOCKER) if secret is not None else None)
+
+
+def _wasm(spec: WasmPluginSpec | TrafficExtensionSpec) -> WasmPluginSpec | WasmConfig | None:
+    return spec if isinstance(spec, WasmPluginSpec) else spec.wasm
 
 
 def _always(module: WasmPluginSpec | WasmConfig) -> bool:

@@ -103,14 +103,21 @@ def _headers(at: str) -> Rules:
     return {f"{at}[].{kind}HeaderModifier.{how}": _BY_NAME for kind in ("request", "response") for how in ("set", "add")}
 
 
-def _http_filters(at: str) -> Rules:
+def _filters(at: str, once: tuple[tuple[str, str], ...], names: tuple[str, ...]) -> Rules:
+    """What filters of all routes have in common."""
     return {
-        at: rules(*_HTTP_ONCE),
-        f"{at}[]": _filter(_HTTP_FIELDS),
+        at: rules(*once),
+        f"{at}[]": _filter(names),
         **_headers(at),
         f"{at}[].requestMirror": _MIRROR,
         f"{at}[].requestMirror.fraction": _FRACTION,
         f"{at}[].requestMirror.backendRef": _BACKEND,
+    }
+
+
+def _http_filters(at: str) -> Rules:
+    return {
+        **_filters(at, _HTTP_ONCE, _HTTP_FIELDS),
         f"{at}[].requestRedirect.path": _MODIFIER,
         f"{at}[].urlRewrite.path": _MODIFIER,
         f"{at}[].cors.allowOrigins": rules((f"!{_ORIGINS}", "AllowOrigins cannot contain '*' alongside other origins")),
@@ -120,14 +127,7 @@ def _http_filters(at: str) -> Rules:
 
 
 def _grpc_filters(at: str) -> Rules:
-    return {
-        at: rules(*_GRPC_ONCE),
-        f"{at}[]": _filter(_GRPC_FIELDS),
-        **_headers(at),
-        f"{at}[].requestMirror": _MIRROR,
-        f"{at}[].requestMirror.fraction": _FRACTION,
-        f"{at}[].requestMirror.backendRef": _BACKEND,
-    }
+    return _filters(at, _GRPC_ONCE, _GRPC_FIELDS)
 
 
 _ONE_PREFIX = "size(self.matches) == 1 && has(self.matches[0].path) && self.matches[0].path.type == 'PathPrefix'"

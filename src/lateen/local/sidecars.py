@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from lateen.agent.app import Agent, AgentState
 from lateen.agent.certs import OwnSigner
+from lateen.agent.host import connected
 from lateen.agent.plan import ISTIO_VERSION, AgentPlan, Workload, envoy_argv
 from lateen.agent.proxyconfig import ANNOTATION, certificate_ttl, read_proxy_config
 from lateen.api.pods import Pod
@@ -155,13 +156,7 @@ class _Inside:
         return self._sandbox.socket(kind=socket.SOCK_DGRAM, bind=(host, port), owner=_OWNER)
 
     async def connect(self, host: str, port: int) -> socket.socket:
-        made = self._sandbox.socket()
-        try:
-            await asyncio.get_running_loop().sock_connect(made, (host, port))
-        except BaseException:
-            made.close()
-            raise
-        return made
+        return await connected(self._sandbox.socket(), host, port)
 
     async def launch(self, argv: Sequence[str], env: Mapping[str, str], uid: int, gid: int) -> Process:
         writer = self._log.pipe()

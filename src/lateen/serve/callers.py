@@ -3,7 +3,7 @@
 Nothing else of a request says who somebody is. Must not judge tokens: it is given who does.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -11,7 +11,7 @@ from msgspec import Struct
 from lateen.ca.spiffe import Identity, SpiffeError
 from lateen.serve.tlsfront import Peer
 
-__all__ = ["Caller", "Callers", "Review"]
+__all__ = ["Caller", "Callers", "Review", "bearer"]
 
 _BEARER = "bearer "
 Context = Any  # grpc.aio.ServicerContext is generic in its stubs only
@@ -25,6 +25,13 @@ class Caller(Struct, frozen=True):
 
 
 Review = Callable[[str], Awaitable[Caller | None]]  # whose token it is, None where nobody's
+
+
+def bearer(fields: Sequence[str]) -> str | None:
+    """The token in the one `authorization` field of a request; None where there is another number of them, or of another scheme."""
+    if len(fields) != 1 or not fields[0].lower().startswith(_BEARER):
+        return None
+    return fields[0][len(_BEARER) :].strip()
 
 
 class Callers:
@@ -44,9 +51,8 @@ class Callers:
             proved = [found for name in peer.names if (found := self._identity(name)) is not None]
             return Caller(proved[0]) if len(proved) == 1 else None
         fields = [str(value) for key, value in context.invocation_metadata() or () if key == "authorization"]
-        if self._review is None or len(fields) != 1 or not fields[0].lower().startswith(_BEARER):
-            return None
-        return await self._review(fields[0][len(_BEARER) :].strip())
+        token = bearer(fields)
+        return await self._review(token) if self._review is not None and token is not None else None
 
     def _identity(self, uri: str) -> Identity | None:
         parts = uri.split("/")

@@ -17,13 +17,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from lateen import __version__
 from lateen.runtime import log
 from lateen.runtime.metrics import CONTENT_TYPE
-from lateen.serve.callers import Review
+from lateen.serve.callers import Review, bearer
 from lateen.util.redact import redacted
 
 __all__ = ["Backend", "PageError", "monitoring_app"]
 
 _READ_ONLY = frozenset({"GET", "HEAD"})
-_BEARER = "bearer "
 _LONGEST_QUERY = 4096  # characters
 _log = log.get("monitoring")
 
@@ -88,10 +87,10 @@ def _has_body(request: Request) -> bool:
 async def _admitted(request: Request, review: Review | None, root_namespace: str) -> bool:
     if request.client is None or _is_loopback(request.client.host):  # none: the owner's Unix socket
         return True
-    fields = request.headers.getlist("authorization")
-    if review is None or len(fields) != 1 or not fields[0].lower().startswith(_BEARER):
+    token = bearer(request.headers.getlist("authorization"))
+    if review is None or token is None:
         return False
-    caller = await review(fields[0][len(_BEARER) :].strip())
+    caller = await review(token)
     return caller is not None and caller.identity.namespace == root_namespace
 
 

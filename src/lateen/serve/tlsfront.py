@@ -19,6 +19,7 @@ from cryptography import x509
 from msgspec import Struct
 
 from lateen.runtime import log, tasks
+from lateen.serve.listening import listen
 from lateen.util.redact import Secret
 
 __all__ = ["Front", "Identities", "Peer", "ServerIdentity"]
@@ -84,7 +85,7 @@ class Front:
     async def start(self) -> None:
         """Accept connections; OSError when the address is taken."""
         self._context()
-        listener = _listen(self._address)
+        listener = listen(self._address, backlog=_BACKLOG)
         self._unwatch = self._identities.watch(self._changed)
         self._spawn(self._accept(listener), f"door {self._address}")
 
@@ -205,22 +206,6 @@ def _in_memory(content: bytes) -> Iterator[str]:
         yield f"/proc/self/fd/{descriptor}"
     finally:
         os.close(descriptor)
-
-
-def _listen(address: str) -> socket.socket:
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    every = host in {"", "::"}
-    both = every and socket.has_dualstack_ipv6()
-    family = socket.AF_INET6 if both or (":" in host and not every) else socket.AF_INET
-    try:
-        listener = socket.create_server(("" if every else host, int(port)), family=family, dualstack_ipv6=both, backlog=_BACKLOG)
-    except OSError as error:
-        raise OSError(
-            f"{address}: cannot be listened on: {error.strerror}; stop the process that has it or choose another address"
-        ) from None
-    listener.setblocking(False)
-    return listener
 
 
 def _uris(certificate: x509.Certificate) -> tuple[str, ...]:

@@ -47,6 +47,7 @@ from lateen.server.roots import FurtherRoots
 from lateen.server.tokenreview import TokenReviewer
 from lateen.server.trialenvoy import Cage
 from lateen.sources.jwks import JwksSource
+from lateen.sources.outward import Outward
 from lateen.sources.wasmmodules import ModuleSource
 from lateen.util import collector
 from lateen.util.problem import Problem
@@ -123,9 +124,11 @@ class ControlPlane:
             self._commit,
             clock,
         )
-        self._keys = KeySets(JwksSource(), self._keep_keys, clock, self.metrics.fetched)
-        self._modules = Modules(ModuleSource(), self._keep_module, clock, modules)
-        self._roots = FurtherRoots(doors.signer, JwksSource(), clock) if doors.signer is not None else None
+        outward = Outward()
+        keys = JwksSource(outward)
+        self._keys = KeySets(keys, self._keep_keys, clock, self.metrics.fetched)
+        self._modules = Modules(ModuleSource(outward), self._keep_module, clock, modules)
+        self._roots = FurtherRoots(doors.signer, keys, clock) if doors.signer is not None else None
         self._open: list[Door] = []
         self._limits = StreamLimits()
         self._monitoring = Monitoring(self.graph, self.world, self.distributor, doors.signer, clock)

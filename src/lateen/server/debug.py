@@ -17,7 +17,7 @@ from lateen.graph import Graph
 from lateen.model.scope import GatewayScope, InboundScope
 from lateen.serve.http_debug import PageError
 from lateen.server.distributor import Connection, Distributor
-from lateen.server.metrics import short_type
+from lateen.server.metrics import CONFLICTS, short_type
 from lateen.server.registrypages import endpoint_shards, service_json
 from lateen.util.times import rfc3339
 from lateen.xds.configdump import config_dump, resources
@@ -27,7 +27,6 @@ __all__ = ["DebugPages"]
 Query = Mapping[str, str]
 Page = Callable[[Query], object]
 _SYNC_FIELDS = {CDS: "cluster", LDS: "listener", RDS: "route", EDS: "endpoint", ECDS: "extensionconfig"}
-_CONFLICTS = {"listener-conflict": "pilot_conflict_outbound_listener_tcp_over_current_tcp"}
 _UNKNOWN = "Proxy not connected to this Pilot instance. It may be connected to another instance."
 
 
@@ -148,8 +147,8 @@ class DebugPages:
         status: dict[str, dict[str, Any]] = {}
         for problems in self._graph.problems().values():
             for one in problems:
-                if one.code in _CONFLICTS:
-                    status.setdefault(_CONFLICTS[one.code], {})[f"{one.namespace}/{one.name}"] = {"message": one.message}
+                if one.code in CONFLICTS:
+                    status.setdefault(CONFLICTS[one.code], {})[f"{one.namespace}/{one.name}"] = {"message": one.message}
         return status
 
 

@@ -10,8 +10,9 @@ from lateen.api.meta import Key
 from lateen.runtime.clock import Clock
 from lateen.runtime.metrics import Registry
 
-__all__ = ["PlaneMetrics", "short_type"]
+__all__ = ["CONFLICTS", "PlaneMetrics", "short_type"]
 
+CONFLICTS = {"listener-conflict": "pilot_conflict_outbound_listener_tcp_over_current_tcp"}  # problems of the graph, by code
 _SHORT = {CDS: "cds", EDS: "eds", LDS: "lds", RDS: "rds", SDS: "sds", ECDS: "ecds", NDS: "nds"}
 _REJECTING = {CDS: "CDS", EDS: "EDS", LDS: "LDS", RDS: "RDS"}
 _REGISTRY_KINDS = {"Service": "Services", "EndpointSlice": "EndpointSlice", "Pod": "Pods", "Node": "Nodes"}

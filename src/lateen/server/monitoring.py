@@ -3,7 +3,6 @@
 Must not be told what to show: it reads.
 """
 
-import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from lateen.runtime.clock import Clock
 from lateen.serve.callers import Review
 from lateen.serve.http_debug import monitoring_app
 from lateen.serve.http_doors import HttpDoors
+from lateen.serve.listening import listen
 from lateen.server.debug import DebugPages
 from lateen.server.distributor import Distributor
 from lateen.server.readings import Readings
@@ -39,7 +39,7 @@ class Monitoring:
         """Answer at these addresses and on this socket; `review` says whose a token is."""
         app = monitoring_app(self, review, self._root_namespace)
         for address in addresses:
-            self._doors.add(app, [_listener(address)])
+            self._doors.add(app, [listen(address)])
         if owners is not None:
             self._doors.add_owned(app, owners)
         self._serving = True
@@ -63,14 +63,3 @@ class Monitoring:
 
     def page(self, name: str, query: Mapping[str, str]) -> object:
         return self._debug.page(name, query)
-
-
-def _listener(address: str) -> socket.socket:
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, int(port)), family=family, dualstack_ipv6=host == "::")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "expected HOST:PORT"
-        raise OSError(f"{address}: cannot be listened on ({reason}); stop who has it or choose another address") from None

@@ -19,12 +19,10 @@ from lateen.model.scope import Proxy
 from lateen.model.service import Resolution
 from lateen.runtime.clock import Clock
 from lateen.runtime.metrics import Reading
-from lateen.server.metrics import PlaneMetrics
+from lateen.server.metrics import CONFLICTS, PlaneMetrics
 from lateen.util.problem import Problem
 
 __all__ = ["Readings"]
-
-_CONFLICTS = {"listener-conflict": "pilot_conflict_outbound_listener_tcp_over_current_tcp"}
 
 
 class Readings:
@@ -86,7 +84,7 @@ class Readings:
 
     def _conflicts(self) -> Iterator[Reading]:
         found = Tally(one.code for one in _distinct(self._graph.problems()))
-        for code, name in _CONFLICTS.items():
+        for code, name in CONFLICTS.items():
             yield _one(name, "TCP ports that an older service holds.", found[code])
 
 

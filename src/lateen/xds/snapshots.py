@@ -16,7 +16,7 @@ from lateen.graph import Collection, Commit, Graph, Read
 from lateen.model.clusterplan import ClusterPlan, EndpointsPlan, PassthroughPlan
 from lateen.model.frame import Frame, Owner, Snapshot
 from lateen.model.listenerplan import ListenerPlan
-from lateen.model.names import inbound_cluster, passed_cluster
+from lateen.model.names import inbound_cluster
 from lateen.model.patchplan import FilterPlan, Key, Patch
 from lateen.model.routeplan import VirtualHostPlan
 from lateen.model.scope import Client, EndpointView, GatewayScope, InboundScope, OutboundScope
@@ -225,8 +225,7 @@ class Snapshots:
         """What an AUTO_PASSTHROUGH server leads to."""
         found: dict[str, Frame] = {}
         for placed in read.get(self._world.passed_on.of_gateway, scopes) or ():
-            for name, _ in read.get(self._world.clusters.names, placed.view) or ():
-                passed = passed_cluster(name)
+            for _, passed in self._world.passed_on.names(read, placed.view):
                 frame = read.get(frames, (placed, passed))
                 if frame is not None:
                     found[passed] = frame
