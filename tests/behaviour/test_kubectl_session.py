@@ -86,6 +86,11 @@ logs deploy/web -c web --previous                          |1 previous terminate
 logs -l app=web -c web --tail=2                             | .
 exec deploy/web -c web -- echo hello                       | ^hello$
 exec deploy/web -c web -- sh -c "exit 3"                   |3 exit code 3
+debug POD --image=IMAGE -c helper --target=web -- sh -c "echo helped; sleep 100" | .?
+wait --for=jsonpath={.status.ephemeralContainerStatuses[0].state.running.startedAt} pod/POD --timeout=30s | condition met
+logs POD -c helper                                         | ^helped$
+exec POD -c helper -- echo here                            | ^here$
+debug POD --image=IMAGE -c web -- true                     |1 Duplicate value: "web"
 exec -i deploy/web -c web -- cat                           | kind: Service
 cp POD:/etc/hostname copied -c web                         | ^$
 scale deploy/web --replicas=2                              | deployment.apps/web scaled

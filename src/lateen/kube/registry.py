@@ -19,6 +19,7 @@ from lateen.kube.defaults import apply_defaults
 from lateen.kube.defined import DEFINITIONS, DefinedKind, form_of
 from lateen.kube.definitions import check_definition, fill_definition, is_built_in, terminating
 from lateen.kube.deletion import Deletion
+from lateen.kube.ephemeral import with_ephemeral
 from lateen.kube.errors import Cause
 from lateen.kube.managed import APPLY, UPDATE, Entry, Writer, decode_entries, encode_entries, owned_view, record_update, same_owners
 from lateen.kube.names import check_metadata
@@ -172,6 +173,8 @@ class Registry:
                 if isinstance(info, DefinedKind):
                     warnings = check_fields(info, target.version, new, options, old)
             else:
+                if target.subresource == "ephemeralcontainers":
+                    new = with_ephemeral(info, old, new)
                 self._carry_over(target, old, new)
                 warnings = check_fields(info, target.version, new, options, old)
                 self._check_update(info, ref, old, new)

@@ -53,6 +53,7 @@ def subresources(info: KindInfo, version: str = "") -> tuple[Subresource, ...]:
     resource = resource_id(info)
     found: list[Subresource] = []
     if resource == "pods":
+        found.append(Subresource("ephemeralcontainers", "Pod", _READ_WRITE))
         found.append(Subresource("exec", "PodExecOptions", ("create", "get")))
         found.append(Subresource("log", "Pod", ("get",)))
         found.append(Subresource("portforward", "PodPortForwardOptions", ("create", "get")))

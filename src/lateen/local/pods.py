@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
 from lateen.api.decode import decode_object
 from lateen.api.kinds import info_of
 from lateen.api.pods import Container, Pod
 from lateen.kube.errors import ApiError
-from lateen.kube.records import JsonObject, section
+from lateen.kube.records import JsonObject, dicts, section
 from lateen.local.containers import ContainerRunner, Waiting
 from lateen.local.environment import environment, expand, user_of
 from lateen.local.informer import Name, name_of
@@ -61,6 +63,8 @@ class PodRunner:
         self._restarted = {
             each.name: self._restarts_before(each.name) for each in self._pod.spec.containers + self._pod.spec.init_containers
         }
+        # Those that a run of the node before this one had are not started again.
+        self._ephemeral: dict[str, Container | None] = {str(each.get("name")): None for each in _ephemeral_of(pod)}
         self._life: asyncio.Task[None] | None = None
         self._writer: asyncio.Task[None] | None = None
         self._running: list[asyncio.Task[int]] = []
@@ -80,6 +84,8 @@ class PodRunner:
         self._raw = pod
         with contextlib.suppress(ValueError):
             self._pod = _typed(pod)
+        if self._initialized and self.sandbox is not None and not self._stopping:
+            self._start_ephemeral()
 
     async def terminate(self, grace: float, *, drain: bool = True) -> None:
         """Stop the containers, then the sidecars, then remove what is left of the pod; its log files stay."""
@@ -184,6 +190,21 @@ class PodRunner:
         while not task.done() and not (runner.started and (runner.ready or container.name != SIDECAR)):
             await self._next_change()
 
+    def _start_ephemeral(self) -> None:
+        """Containers that were added to the pod while it runs; they are started once."""
+        for raw in _ephemeral_of(self._raw):
+            name = str(raw.get("name"))
+            if name in self._ephemeral:
+                continue
+            try:
+                container = msgspec.convert({key: value for key, value in raw.items() if key != "targetContainerName"}, Container)
+            except msgspec.ValidationError as error:
+                self._record("Warning", "Failed", f"The ephemeral container {name} is not understood: {error}")
+                container = None
+            self._ephemeral[name] = container
+            if container is not None:
+                self._running.append(tasks.spawn(self._container(container, "Never").run(), name=f"container {self.name}/{name}"))
+
     async def _initialize(self, container: Container) -> bool:
         policy = "Never" if self._pod.spec.restart_policy == "Never" else "OnFailure"
         code = await self._run(self._container(container, policy))
@@ -250,7 +271,7 @@ class PodRunner:
             changed=self._changed.set,
             record=self._record,
             clock=self._services.clock,
-            restarts=self._restarted[container.name],
+            restarts=self._restarted.get(container.name, 0),
         )
         self.runners[container.name] = runner
         return runner
@@ -338,6 +359,7 @@ class PodRunner:
             initialized=self._initialized,
             init=[self._view(each) for each in spec.init_containers],
             containers=[self._view(each) for each in spec.containers],
+            ephemeral=[self.runners[name] for name in self._ephemeral if name in self.runners],
         )
         return build_status(view, self._old_status, self._services.clock.now())
 
@@ -350,6 +372,10 @@ def _typed(pod: JsonObject) -> Pod:
     if not isinstance(found, Pod):
         raise ValueError("; ".join(each.message for each in problems))  # noqa: TRY004  (what is wrong is its value)
     return found
+
+
+def _ephemeral_of(pod: JsonObject) -> list[JsonObject]:
+    return dicts(section(pod, "spec").get("ephemeralContainers"))
 
 
 def _list(value: object) -> list[object]:

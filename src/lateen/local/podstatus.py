@@ -46,6 +46,7 @@ class PodView(Struct, frozen=True, kw_only=True):
     initialized: bool
     init: Sequence[ContainerView]
     containers: Sequence[ContainerView]
+    ephemeral: Sequence[ContainerView] = ()
     failed: str = ""  # a reason for which the whole pod has failed
     message: str = ""
 
@@ -80,6 +81,8 @@ def build_status(pod: PodView, before: Mapping[str, object], now: float) -> Json
     }
     if pod.init:
         status["initContainerStatuses"] = [_container(each, pod.uid) for each in pod.init]
+    if pod.ephemeral:
+        status["ephemeralContainerStatuses"] = [_container(each, pod.uid) for each in pod.ephemeral]
     return status
 
 

@@ -151,7 +151,8 @@ def _websocket_target(socket: WebSocket) -> Target:
 def _container_names(obj: JsonObject) -> Sequence[str]:
     spec = section(obj, "spec")
     staying = [c for c in dicts(spec.get("initContainers")) if c.get("restartPolicy") == "Always"]
-    return [str(container.get("name", "")) for container in (*dicts(spec.get("containers")), *staying)]
+    added = dicts(spec.get("ephemeralContainers"))
+    return [str(container.get("name", "")) for container in (*dicts(spec.get("containers")), *staying, *added)]
 
 
 async def _next(stream: AsyncIterator[bytes]) -> bytes | None:
