@@ -243,6 +243,9 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "The selector fits pods of the Kubernetes Gateway {}, where selectors do not count.",
             "Use targetRefs.",
         ),
+        "IST0167": Code(
+            "IneffectivePolicy", "Warning", "It does nothing: {}, and has no sidecar.", "Delete it, or use a waypoint's policies."
+        ),
         "IST0171": Code("NegativeConditionStatus", "Warning", "The condition {} says {}: {}.", ""),
         "IST0173": Code("DestinationRuleSubsetNotSelectPods", "Error", "The subset {} has no pods.", "Correct its labels."),
         "IST0174": Code(
@@ -253,6 +256,12 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "Warning",
             "{} RequestAuthentications have keys fetched from addresses of their own choice ({}).",
             "Set BLOCKED_CIDRS_IN_JWKS_URIS on the control plane.",
+        ),
+        "IST0176": Code(
+            "GatewayAPICRDVersionBelowMinimum",
+            "Warning",
+            "The definition {} is of version {} where {} is the oldest that is read: objects of this kind do nothing.",
+            "Install newer definitions of the Gateway API.",
         ),
         "IST0177": Code(
             "ConflictingServiceEntryProtocol",

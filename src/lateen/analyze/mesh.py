@@ -14,6 +14,7 @@ __all__ = [
     "fqdn",
     "in_mesh",
     "injected",
+    "is_ambient",
     "is_system",
     "pods_of",
     "resolve_host",
@@ -40,6 +41,11 @@ def fits(selector: Mapping[str, object], labels: Mapping[str, str]) -> bool:
 def injected(namespace: Item | None) -> bool:
     """Whether pods of the namespace get a sidecar."""
     return namespace is not None and (namespace.labels.get("istio-injection") == "enabled" or "istio.io/rev" in namespace.labels)
+
+
+def is_ambient(namespace: Item | None) -> bool:
+    """Whether pods of the namespace are in the mesh without a sidecar."""
+    return namespace is not None and not injected(namespace) and namespace.labels.get(_MODE) == "ambient"
 
 
 def in_mesh(pod: Item, objects: Objects) -> bool:

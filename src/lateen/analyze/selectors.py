@@ -1,19 +1,35 @@
-"""Sidecar and Telemetry: selectors that fit no pod, or a pod that another one has; several without a selector in a namespace."""
+"""Sidecar and Telemetry: selectors that fit no pod, or a pod that another one has; several without a selector; those that do nothing."""
 
 from collections.abc import Iterable
 
-from lateen.analyze.mesh import pods_of
+from lateen.analyze.mesh import is_ambient, pods_of
 from lateen.analyze.objects import Finding, Item, Objects, listing, part
 
-__all__ = ["check_defaults", "check_gateway_selectors", "check_sidecars", "check_telemetries"]
+__all__ = ["check_default_telemetries", "check_gateway_selectors", "check_sidecars", "check_telemetries"]
 
 _GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 _POLICIES = ("RequestAuthentication", "AuthorizationPolicy", "WasmPlugin", "Telemetry", "TrafficExtension")
 
 
 def check_sidecars(objects: Objects) -> Iterable[Finding]:
-    """Of Sidecars with a workloadSelector."""
-    return _conflicts(objects, "Sidecar", ("workloadSelector", "labels"), "IST0110")
+    """Sidecars of pods in ambient mode, which have none, do nothing; those of other pods do not overlap, with a selector or without."""
+    for item in objects.of("Sidecar"):
+        if why := _idle(item, objects):
+            yield Finding(code="IST0167", item=item, args=(why,), path=("metadata", "name"))
+    yield from _conflicts(objects, "Sidecar", ("workloadSelector", "labels"), "IST0110")
+    yield from _defaults(objects, "Sidecar", ("workloadSelector", "labels"), "IST0111")
+
+
+def _idle(item: Item, objects: Objects) -> str:
+    selector = part(item.spec, "workloadSelector", "labels")
+    if not selector:
+        return "its namespace is in ambient mode" if is_ambient(objects.namespaces.get(item.namespace)) else ""
+    pods = pods_of(selector, objects.pods_in.get(item.namespace, ()))
+    return "it selects a pod in ambient mode" if any(map(_redirected, pods)) else ""
+
+
+def _redirected(pod: Item) -> bool:
+    return pod.annotations.get("ambient.istio.io/redirection") == "enabled"
 
 
 def check_telemetries(objects: Objects) -> Iterable[Finding]:
@@ -25,14 +41,15 @@ def _conflicts(objects: Objects, kind: str, where: tuple[str, str], code: str) -
     taken: dict[str, tuple[Item, list[Item]]] = {}
     for item in objects.of(kind):
         selector = part(item.spec, *where)
-        if where[0] not in item.spec or "targetRef" in item.spec or "targetRefs" in item.spec:
+        if not selector or "targetRef" in item.spec or "targetRefs" in item.spec:
             continue
         pods = pods_of(selector, objects.pods_in.get(item.namespace, ()))
         if not pods:
             words = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
             yield Finding(code="IST0101", item=item, args=("selector", words), path=("spec", *where))
         for pod in pods:
-            taken.setdefault(str(pod), (pod, []))[1].append(item)
+            if kind != "Sidecar" or not _redirected(pod):
+                taken.setdefault(str(pod), (pod, []))[1].append(item)
     for pod, items in taken.values():
         if len(items) > 1:
             names = sorted(each.name for each in items)
@@ -40,18 +57,22 @@ def _conflicts(objects: Objects, kind: str, where: tuple[str, str], code: str) -
                 yield Finding(code=code, item=item, args=(names, pod.namespace, pod.name), path=("spec", *where))
 
 
-def check_defaults(objects: Objects) -> Iterable[Finding]:
-    """One Sidecar, and one Telemetry, without a selector per namespace."""
-    for kind, field, code in (("Sidecar", "workloadSelector", "IST0111"), ("Telemetry", "selector", "IST0160")):
-        found: dict[str, list[Item]] = {}
-        for item in objects.of(kind):
-            if not {field, "targetRef", "targetRefs"} & set(item.spec):
-                found.setdefault(item.namespace, []).append(item)
-        for namespace, items in found.items():
-            if len(items) > 1:
-                names = sorted(each.name for each in items)
-                for item in items:
-                    yield Finding(code=code, item=item, args=(names, namespace), path=("metadata", "name"))
+def check_default_telemetries(objects: Objects) -> Iterable[Finding]:
+    """One Telemetry without a selector per namespace."""
+    return _defaults(objects, "Telemetry", ("selector", "matchLabels"), "IST0160")
+
+
+def _defaults(objects: Objects, kind: str, where: tuple[str, str], code: str) -> Iterable[Finding]:
+    found: dict[str, list[Item]] = {}
+    for item in objects.of(kind):
+        idle = kind == "Sidecar" and is_ambient(objects.namespaces.get(item.namespace))
+        if not idle and not part(item.spec, *where) and not {"targetRef", "targetRefs"} & set(item.spec):
+            found.setdefault(item.namespace, []).append(item)
+    for namespace, items in found.items():
+        if len(items) > 1:
+            names = sorted(each.name for each in items)
+            for item in items:
+                yield Finding(code=code, item=item, args=(names, namespace), path=("metadata", "name"))
 
 
 def check_gateway_selectors(objects: Objects) -> Iterable[Finding]:

@@ -99,6 +99,66 @@ def test_what_is_well_is_not_told(text: str) -> None:
     assert codes(text) == set()
 
 
+AMBIENT = """
+apiVersion: v1
+kind: Namespace
+metadata: {name: quiet, labels: {istio.io/dataplane-mode: ambient}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: one, namespace: quiet, labels: {app: one}, annotations: {ambient.istio.io/redirection: enabled}}
+spec: {containers: [{name: web, image: web}]}
+---
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: of-all, namespace: quiet}
+---
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: of-all-too, namespace: quiet}
+---
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: of-one, namespace: quiet}
+spec: {workloadSelector: {labels: {app: one}}}
+---
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: of-one-too, namespace: quiet}
+spec: {workloadSelector: {labels: {app: one}}}
+"""
+
+
+def test_a_sidecar_of_what_has_none_does_nothing() -> None:
+    """Each is told so; that two of them overlap harms nobody. With injection the namespace has sidecars, and they conflict."""
+    names = ("of-all", "of-all-too", "of-one", "of-one-too")
+    found = said(AMBIENT, ["sidecar.SelectorAnalyzer"])
+    assert [(each.code, each.origin) for each in found] == [("IST0167", f"Sidecar quiet/{name}") for name in names]
+    injected = AMBIENT.replace("labels: {istio", "labels: {istio-injection: enabled, istio").replace(
+        "redirection: enabled", "redirection: no"
+    )
+    found = said(injected, ["sidecar.SelectorAnalyzer"])
+    codes = ("IST0111", "IST0111", "IST0110", "IST0110")
+    assert [(each.code, each.origin) for each in found] == [
+        (code, f"Sidecar quiet/{name}") for code, name in zip(codes, names, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [("v1.4.1", True), ("v1.5.0-rc.1", False), ("1.5", False), ("v2.0.0", False), ("nightly", False), ("v1.0.0+build", True)],
+)
+def test_definitions_too_old_are_told(version: str, *, told: bool) -> None:
+    """The bundle's version counts, without its suffix; what is no version says nothing."""
+    definition = f"""
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {{name: tlsroutes.gateway.networking.k8s.io, annotations: {{gateway.networking.k8s.io/bundle-version: "{version}"}}}}
+"""
+    found = said(definition, ["k8sgateway.CRDVersionAnalyzer"])
+    assert [(each.code, each.line) for each in found] == ([("IST0176", 4)] if told else [])
+
+
 def test_messages_say_where_and_what_to_do() -> None:
     """File, line, origin, level, remedy."""
     (message,) = [each for each in said(SERVICE + ROUTE) if each.code == "LAT0002"]
