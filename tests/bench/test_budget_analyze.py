@@ -1,9 +1,8 @@
 """Analysis of 2,000 files: CPU time and memory."""
 
-import resource
+import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 FILES = 2000
@@ -37,17 +36,24 @@ spec:
   subsets: [{{name: v1, labels: {{version: v1}}}}]
 """
 
+# A child's greatest memory counts its parent's before exec, so a small process of its own starts it and reads the figures.
+MEASURED = """
+import json, resource, subprocess, sys, time
+began = time.perf_counter()
+ran = subprocess.run(sys.argv[1:], capture_output=True, text=True, timeout=100)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([ran.returncode, ran.stdout[:2000], used.ru_utime + used.ru_stime, used.ru_maxrss // 1024, time.perf_counter() - began]))
+"""
+
 
 def test_two_thousand_files(tmp_path: Path) -> None:
     """Ten CPU seconds and 500 MB at most; nothing is wrong in them."""
     for number in range(FILES):
         (tmp_path / f"{number}.yaml").write_text(TEXT.format(n=number, ns=number % 20))
-    command = [str(Path(sys.executable).with_name("lateen")), "analyze", str(tmp_path)]
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    print(f"\n{FILES} files: {cpu:.1f} s CPU, {time.perf_counter() - began:.1f} s, {after.ru_maxrss // 1024} MB")
-    assert ran.returncode == 0, ran.stdout[:2000]
+    command = [sys.executable, "-c", MEASURED, str(Path(sys.executable).with_name("lateen")), "analyze", str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    code, said, cpu, megabytes, seconds = json.loads(ran.stdout)
+    print(f"\n{FILES} files: {cpu:.1f} s CPU, {seconds:.1f} s, {megabytes} MB")
+    assert code == 0, said
     assert cpu < 10
-    assert after.ru_maxrss < 500 * 1024
+    assert megabytes < 500
