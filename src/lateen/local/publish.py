@@ -15,6 +15,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from lateen.runtime import log, tasks
+from lateen.runtime.streams import StreamServer
 
 __all__ = ["Publication", "PublishError", "Relay", "open_listeners", "parse_publication", "who_listens"]
 
@@ -114,31 +115,22 @@ class Relay:
     """
 
     def __init__(self, listener: socket.socket, publication: Publication, target: Callable[[], tuple[str, int] | None]) -> None:
-        self._listener = listener
         self._publication = publication
         self._target = target
-        self._server: asyncio.Server | None = None
-        self._open: set[asyncio.Task[None]] = set()
+        self._server = StreamServer(listener, self._join, name=f"published {publication}", limit=_CHUNK)
 
     @property
     def connections(self) -> int:
         """How many are joined now."""
-        return len(self._open)
+        return self._server.connections
 
     async def start(self) -> None:
         """Begin to accept."""
-        self._server = await asyncio.start_server(self._accepted, sock=self._listener, limit=_CHUNK)
+        self._server.start()
 
     async def stop(self) -> None:
         """Accept no more and cut what is joined."""
-        if self._server:
-            self._server.close()
-        await tasks.cancel_all(*self._open)
-
-    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = tasks.spawn(self._join(reader, writer), name=f"published {self._publication}")
-        self._open.add(task)
-        task.add_done_callback(self._open.discard)
+        await self._server.stop()
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Both directions until each has ended; when one breaks off, so does the other."""

@@ -5,6 +5,7 @@ is for callers on the pod's loopback alone. Must not know how the answers are ma
 """
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Sequence
 from ipaddress import ip_address
@@ -13,6 +14,7 @@ from typing import Protocol
 import h11
 
 from lateen.runtime import log
+from lateen.runtime.streams import StreamServer
 
 __all__ = ["StatusBackend", "StatusServer"]
 
@@ -41,36 +43,20 @@ class StatusServer:
     """Serves one agent on a listening socket."""
 
     def __init__(self, listener: socket.socket, backend: StatusBackend) -> None:
-        self._listener = listener
         self._backend = backend
-        self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._server = StreamServer(listener, self._connected, name="status", most=_MOST_CONNECTIONS)
 
     async def start(self) -> None:
         """Begin to answer."""
-        self._server = await asyncio.start_server(self._connected, sock=self._listener)
+        self._server.start()
 
     async def stop(self) -> None:
         """Close the door and what is open."""
-        if self._server is not None:
-            self._server.close()
-        for task in self._connections:
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await self._server.stop()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None or len(self._connections) >= _MOST_CONNECTIONS:
-            writer.close()
-            return
-        self._connections.add(task)
-        try:
+        with contextlib.suppress(OSError, EOFError, h11.RemoteProtocolError):  # a timeout is an OSError
             await self._converse(reader, writer)
-        except (OSError, TimeoutError, EOFError, h11.RemoteProtocolError):
-            return
-        finally:
-            self._connections.discard(task)
-            writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = h11.Connection(h11.SERVER)

@@ -5,6 +5,7 @@ a socket and so a port of its own, and only an answer to that very query is pass
 """
 
 import asyncio
+import contextlib
 import socket
 import struct
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from dnslib import DNSError
 from lateen.dns.answer import Forward, answer, fit, is_answer_to
 from lateen.dns.table import Client, NameTable
 from lateen.runtime import tasks
+from lateen.runtime.streams import StreamServer
 
 __all__ = ["DnsCounters", "DnsServer", "Resolver"]
 
@@ -41,31 +43,30 @@ class DnsServer:
     ) -> None:
         self.table: NameTable | None = None
         self.counters = DnsCounters()
-        self._sockets = (udp, tcp)
+        self._socket = udp
         self._client = client
         self._resolvers = tuple(resolvers)
         self._resolver_seconds = resolver_seconds
         self._forwarded: set[asyncio.Task[None]] = set()
-        self._connections: set[asyncio.Task[None]] = set()
+        self._streams = StreamServer(tcp, self._connected, name="dns over tcp", most=_MOST_CONNECTIONS)
         self._datagrams: asyncio.DatagramTransport | None = None
         self._datagrams_closed = asyncio.Event()
-        self._streams: asyncio.Server | None = None
 
     async def start(self) -> None:
         """Begin to answer."""
-        udp, tcp = self._sockets
         loop = asyncio.get_running_loop()
-        self._datagrams, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self._on_datagram, self._datagrams_closed), sock=udp)
-        self._streams = await asyncio.start_server(self._connected, sock=tcp)
+        self._datagrams, _ = await loop.create_datagram_endpoint(
+            lambda: _Datagrams(self._on_datagram, self._datagrams_closed), sock=self._socket
+        )
+        self._streams.start()
 
     async def stop(self) -> None:
         """Close the sockets and give up what is under way."""
         if self._datagrams is not None:
             self._datagrams.close()
             await self._datagrams_closed.wait()
-        if self._streams is not None:
-            self._streams.close()
-        await tasks.cancel_all(*self._forwarded, *self._connections)
+        await self._streams.stop()
+        await tasks.cancel_all(*self._forwarded)
 
     def _on_datagram(self, query: bytes, sender: object) -> None:
         """A UDP query: answered at once, or forwarded meanwhile."""
@@ -99,12 +100,7 @@ class DnsServer:
         return forward.failed
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None or len(self._connections) >= _MOST_CONNECTIONS:
-            writer.close()
-            return
-        self._connections.add(task)
-        try:
+        with contextlib.suppress(OSError, EOFError):  # a timeout is an OSError
             while True:
                 async with asyncio.timeout(_IDLE_SECONDS):
                     query = await _read(reader)
@@ -114,11 +110,6 @@ class DnsServer:
                 writer.write(_framed(response))
                 async with asyncio.timeout(_IDLE_SECONDS):
                     await writer.drain()
-        except (OSError, TimeoutError, EOFError):
-            return
-        finally:
-            self._connections.discard(task)
-            writer.close()
 
     async def _respond(self, query: bytes) -> bytes | None:
         self.counters.requests += 1

@@ -1,7 +1,8 @@
 """The Python clients of Kubernetes, unmodified, against the embedded API: each lists, watches, patches, applies and deletes."""
 
 import asyncio
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +25,13 @@ RULE: dict[str, Any] = {
     "spec": {"hosts": ["web"], "http": [{"route": [{"destination": {"host": "web"}}]}]},
 }
 CONFIG: dict[str, Any] = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "default"}, "data": {"a": "1"}}
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """What a client left open is collected here, not in the middle of another test."""
+    yield
+    gc.collect()
 
 
 def serve(folder: Path, use: Callable[[RunningApi], Any]) -> None:
