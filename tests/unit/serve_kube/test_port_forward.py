@@ -44,16 +44,25 @@ async def said(port: int, data: bytes) -> bytes:
     return answer
 
 
-def test_kubectl_forwards_ports(tmp_path: Path, fake_node: Any) -> None:
+def test_kubectl_forwards_ports(tmp_path: Path, fake_node: Any, caplog: pytest.LogCaptureFixture) -> None:
     """Several connections at once, large ones, and one to a port where nobody listens."""
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         pytest.skip("no kubectl on this machine")
 
+    class SlowToRefuse(fake_node):  # type: ignore[misc]  # a class that a fixture gives
+        async def connect(self, namespace: str, pod: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            """Port 1 refuses after the client has spoken."""
+            if port == 1:
+                spoken = asyncio.Event()
+                asyncio.get_running_loop().call_later(0.1, spoken.set)
+                await spoken.wait()
+            return await super().connect(namespace, pod, port)  # type: ignore[no-any-return]  # see above
+
     async def main() -> None:
         server = await asyncio.start_server(echo, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        async with kube_api(tmp_path, node=fake_node(), tls=True) as api:
+        async with kube_api(tmp_path, node=SlowToRefuse(), tls=True) as api:
             await running_pod(api)
             env = {**os.environ, "KUBECONFIG": str(api.kubeconfig), "HOME": str(tmp_path)}
             pipe = asyncio.subprocess.PIPE
@@ -80,6 +89,7 @@ def test_kubectl_forwards_ports(tmp_path: Path, fake_node: Any) -> None:
         server.close()
 
     asyncio.run(asyncio.wait_for(main(), 60))
+    assert [record.message for record in caplog.records if record.exc_info] == []
 
 
 def test_channels_without_spdy(tmp_path: Path, fake_node: Any) -> None:

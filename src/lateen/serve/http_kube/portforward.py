@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from msgspec import Struct
+from msgspec import Struct, field
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from lateen.kube.errors import ApiError, bad_request
@@ -48,23 +48,29 @@ class _Link(Struct):
     end: Callable[[], Awaitable[None]]
     writer: asyncio.StreamWriter | None = None
     task: asyncio.Task[None] | None = None
+    tried: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def run(self, connect: Connect, port: int, opened: asyncio.Event) -> None:
+    async def run(self, connect: Connect, port: int) -> None:
         """Connect and carry what the pod says."""
-        try:
+        with suppress(RuntimeError, WebSocketDisconnect):  # the client left while it was being told something
             try:
-                reader, self.writer = await connect(port)
+                await self._carry(connect, port)
+            except (OSError, ApiError) as error:
+                await self.fail(f"an error occurred forwarding to port {port}: {error}")
             finally:
-                opened.set()
-            while chunk := await reader.read(_CHUNK):
-                await self.send(chunk)
-        except (OSError, ApiError) as error:
-            await self.fail(f"an error occurred forwarding to port {port}: {error}")
+                await self.end()
+
+    async def _carry(self, connect: Connect, port: int) -> None:
+        try:
+            reader, self.writer = await connect(port)
         finally:
-            await self.end()
+            self.tried.set()
+        while chunk := await reader.read(_CHUNK):
+            await self.send(chunk)
 
     async def write(self, data: bytes, *, ended: bool) -> None:
-        """Carry what the client says."""
+        """Carry what the client says, once the connection was tried; to nobody when it failed."""
+        await self.tried.wait()
         if self.writer is None:
             return
         with suppress(OSError):
@@ -89,7 +95,6 @@ class _Tunnel:
         self._session = SpdySession()
         self._errors: dict[str, int] = {}  # by request, the stream that tells its errors
         self._links: dict[int, _Link] = {}
-        self._ready: dict[int, asyncio.Event] = {}
 
     async def serve(self) -> None:
         """Until the client leaves or speaks nonsense."""
@@ -117,7 +122,6 @@ class _Tunnel:
             case Opened():
                 await self._open(event)
             case Data(stream, data, ended) if stream in self._links:
-                await self._ready[stream].wait()
                 await self._links[stream].write(data, ended=ended)
             case Closed(stream) if stream in self._links:
                 self._links[stream].close()
@@ -145,8 +149,8 @@ class _Tunnel:
             self._links.pop(stream, None)
 
         link = _Link(send=lambda data: send(session.data(stream, data)), fail=fail, end=end)
-        self._links[stream], self._ready[stream] = link, asyncio.Event()
-        link.task = tasks.spawn(link.run(self._connect, int(port), self._ready[stream]), name="port-forward")
+        self._links[stream] = link
+        link.task = tasks.spawn(link.run(self._connect, int(port)), name="port-forward")
 
 
 class _Channels:
@@ -160,20 +164,18 @@ class _Channels:
     async def serve(self) -> None:
         """Until the client leaves."""
         links = [self._link(number) for number in range(len(self._ports))]
-        ready = [asyncio.Event() for _ in links]
         try:
             for number, port in enumerate(self._ports):
                 for channel in (2 * number, 2 * number + 1):
                     await self._socket.send_bytes(bytes([channel]) + port.to_bytes(2, "little"))
-            for link, port, event in zip(links, self._ports, ready, strict=True):
-                link.task = tasks.spawn(link.run(self._connect, port, event), name="port-forward")
+            for link, port in zip(links, self._ports, strict=True):
+                link.task = tasks.spawn(link.run(self._connect, port), name="port-forward")
             while True:
                 message = await self._socket.receive()
                 if message["type"] == "websocket.disconnect":
                     return
                 frame = message.get("bytes") or b""
                 if frame and frame[0] % 2 == 0 and frame[0] // 2 < len(links):
-                    await ready[frame[0] // 2].wait()
                     await links[frame[0] // 2].write(frame[1:], ended=False)
         except (WebSocketDisconnect, RuntimeError):
             return
