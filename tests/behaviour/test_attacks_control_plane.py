@@ -12,6 +12,7 @@ from envoy.config.core.v3 import base_pb2
 from envoy.service.discovery.v3 import discovery_pb2 as pb
 from google.protobuf import json_format
 
+from lateen.api.meta import Key
 from lateen.ca.csr import new_request
 from lateen.ca.signer import SelfSignedRoot, Signer
 from lateen.ca.spiffe import Identity
@@ -151,12 +152,110 @@ spec:
 """
 
 
-@pytest.mark.parametrize(("namespace", "secrets"), [("thief", set()), ("bank", {"kubernetes://cert"})])
-def test_a_gateway_gets_secrets_of_its_own_namespace_only(namespace: str, secrets: set[str]) -> None:
-    """However the name is written, another namespace's secret is not in what a gateway can ask for; its own is."""
+def world_of(gateways: str) -> MemoryWorld:
+    """A world with a certificate of the bank's, and Gateways."""
     world = MemoryWorld()
     _, chain, key = self_signed(x509.DNSName("bank.example.com"))
-    world.load(GATEWAYS.replace("CHAIN", base64.b64encode(chain).decode()).replace("KEY", base64.b64encode(key).decode()))
+    world.load(gateways.replace("CHAIN", base64.b64encode(chain).decode()).replace("KEY", base64.b64encode(key).decode()))
+    return world
+
+
+def gateway_in(namespace: str) -> Proxy:
+    """A gateway's proxy."""
     labels = (("istio", "ingressgateway"),)
-    gateway = Proxy(id="gateway", kind="router", namespace=namespace, name="gateway", addresses=("10.0.0.1",), labels=labels)
-    assert world.messages(gateway).get("secrets", {}).keys() == secrets
+    return Proxy(id="gateway", kind="router", namespace=namespace, name="gateway", addresses=("10.0.0.1",), labels=labels)
+
+
+@pytest.mark.parametrize(
+    ("namespace", "secrets"), [("thief", set()), ("bank", {"kubernetes://cert", "kubernetes://bank/cert"})], ids=["thief", "bank"]
+)
+def test_a_gateway_gets_secrets_of_its_own_namespace_only(namespace: str, secrets: set[str]) -> None:
+    """However the name is written, another namespace's secret is not in what a gateway can ask for; its own is."""
+    assert world_of(GATEWAYS).messages(gateway_in(namespace)).get("secrets", {}).keys() == secrets
+
+
+BORROWED = "kubernetes-gateway://bank/cert"
+BORROWS = f"""
+apiVersion: v1
+kind: Secret
+metadata: {{name: cert, namespace: bank}}
+type: kubernetes.io/tls
+data: {{tls.crt: CHAIN, tls.key: KEY}}
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {{name: borrows, namespace: front}}
+spec:
+  selector: {{istio: ingressgateway}}
+  servers:
+    - {{port: {{number: 443, name: https, protocol: HTTPS}}, hosts: ["*"], tls: {{mode: SIMPLE, credentialName: "{BORROWED}"}}}}
+    - {{port: {{number: 80, name: http, protocol: HTTP}}, hosts: ["*"]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: backend, namespace: front}}
+spec: {{clusterIP: 10.96.0.1, ports: [{{name: http, port: 80}}]}}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: out, namespace: front}}
+spec: {{host: backend, trafficPolicy: {{tls: {{mode: MUTUAL, credentialName: "RULE"}}}}}}
+"""
+GRANT = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: ReferenceGrant
+metadata: {name: grant, namespace: bank}
+spec:
+  from: [{group: gateway.networking.k8s.io, kind: Gateway, namespace: front}]
+  to: [{group: "", kind: Secret}]
+"""
+ELSEWHERE = GRANT.replace("name: grant, namespace: bank", "name: grant, namespace: front")
+
+
+def secrets_and_listeners(world: MemoryWorld, namespace: str) -> tuple[set[str], int]:
+    """The secrets that a gateway of the namespace is sent, and the number of ports that it listens on."""
+    messages = world.messages(gateway_in(namespace))
+    return set(messages.get("secrets", {})), len(messages.get("listeners", {}))
+
+
+@pytest.mark.parametrize(
+    ("grant", "lent"),
+    [
+        ("", False),
+        (GRANT, True),
+        (GRANT.replace("kind: Secret}", "kind: Secret, name: cert}"), True),
+        (GRANT.replace("kind: Secret}", "kind: Secret, name: another}"), False),
+        (GRANT.replace("namespace: front", "namespace: back"), False),
+        (GRANT.replace("kind: Gateway", "kind: HTTPRoute"), False),
+        (GRANT.replace("kind: Secret}", "kind: Service}"), False),
+        (GRANT.replace("group: gateway.networking.k8s.io", "group: networking.istio.io"), False),
+        (ELSEWHERE, False),
+    ],
+    ids=["none", "all", "by name", "another name", "another namespace", "routes", "services", "another group", "the borrower's own"],
+)
+def test_a_secret_is_lent_where_its_namespace_grants_it(grant: str, *, lent: bool) -> None:
+    """A server whose certificate is another namespace's is there only with that namespace's ReferenceGrant; other servers always."""
+    world = world_of(f"{BORROWS}---{grant}")
+    assert secrets_and_listeners(world, "front") == (({BORROWED}, 2) if lent else (set(), 1))
+
+
+def test_a_grant_that_is_withdrawn_takes_the_secret_away() -> None:
+    """With the server that showed it, so that the gateway does not go on with what it holds; and the Gateway is told why."""
+    world = world_of(f"{BORROWS}---{GRANT}")
+    assert secrets_and_listeners(world, "front") == ({BORROWED}, 2)
+    world.remove(Key("ReferenceGrant", "bank", "grant"))
+    assert secrets_and_listeners(world, "front") == (set(), 1)
+    told = [one for problems in world.graph.problems().values() for one in problems if one.name == "borrows"]
+    assert [one.path for one in told] == ["spec.servers[0]"]
+    assert f"no ReferenceGrant in namespace bank lets Gateways of namespace front use {BORROWED}" in told[0].message
+
+
+def test_a_grant_is_for_gateways_in_the_namespace_of_their_proxies() -> None:
+    """A Gateway elsewhere that selects the same proxies, a proxy elsewhere, and a DestinationRule gain nothing by the grant."""
+    stranger = BORROWS.replace("name: borrows, namespace: front", "name: borrows, namespace: thief")
+    assert secrets_and_listeners(world_of(f"{stranger}---{GRANT}"), "front") == (set(), 1)
+    assert secrets_and_listeners(world_of(f"{BORROWS}---{GRANT}"), "thief") == (set(), 1)
+    rule = BORROWS.replace("RULE", BORROWED).replace(f', tls: {{mode: SIMPLE, credentialName: "{BORROWED}"}}', "").replace("HTTPS", "HTTP")
+    world = world_of(f"{rule}---{GRANT}")
+    assert secrets_and_listeners(world, "front")[0] == set()
+    assert any("only Gateways of namespace front" in one.message for problems in world.graph.problems().values() for one in problems)

@@ -36,6 +36,14 @@ spec:
   http:
     - route: [{{destination: {{host: httpbin, port: {{number: 8000}}}}}}]
 """
+GRANT = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: ReferenceGrant
+metadata: {name: to-the-gateway, namespace: bank}
+spec:
+  from: [{group: gateway.networking.k8s.io, kind: Gateway, namespace: istio-system}]
+  to: [{group: "", kind: Secret, name: shop-certificate}]
+"""
 BY_HOST = """
 apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -112,6 +120,24 @@ def test_https_with_a_secret_and_its_renewal(mesh: Mesh) -> None:
             seconds=5,
             what="the renewed certificate is shown",
         )
+
+
+def test_https_with_a_secret_that_another_namespace_lends(mesh: Mesh) -> None:
+    """The certificate of a Secret elsewhere is shown while a ReferenceGrant there lets the gateway's namespace have it, and no longer."""
+    shop = credential(SHOP)
+    lent = shop.secret.replace("namespace: istio-system", "namespace: bank")
+    borrows = HTTPS.replace("{name: shop}", "{name: shop, namespace: istio-system}", 1)
+    borrows = borrows.replace("credentialName: shop-certificate", 'credentialName: "kubernetes-gateway://bank/shop-certificate"')
+    borrows = borrows.replace("gateways: [shop]", "gateways: [istio-system/shop]")
+
+    def answers() -> bool:
+        return mesh.call("/headers", host=SHOP, port=443, tls=shop.client).status == 200
+
+    with mesh.applied("apiVersion: v1\nkind: Namespace\nmetadata: {name: bank}\n", lent, borrows):
+        with mesh.applied(GRANT):
+            wait_until(answers, seconds=5, what="the shop answers with the certificate that was lent")
+        wait_until(lambda: not answers(), seconds=5, what="the certificate is no longer shown")
+        assert not any(answers() for _ in range(5))
 
 
 def test_a_key_of_another_certificate_changes_nothing_and_is_told(mesh: Mesh) -> None:

@@ -103,11 +103,19 @@ def check_secrets(objects: Objects) -> Iterable[Finding]:
             for name in filter(None, [text(tls, "credentialName"), *strings(tls, "credentialNames")]):
                 if name.startswith(("sds://", "builtin://")) or not places:
                     continue
-                secrets = [found for place in places if (found := objects.named("Secret", place, name.removeprefix("kubernetes://")))]
+                secrets = [found for key in _secrets(name, places) if (found := objects.named("Secret", *key))]
                 if not secrets:
                     yield Finding(code="IST0101", item=gateway, args=("credentialName", name), path=path)
                 elif not all(_complete(secret) for secret in secrets):
                     yield Finding(code="IST0161", item=gateway, args=(gateway.name, gateway.namespace), path=path)
+
+
+def _secrets(name: str, places: Iterable[str]) -> Iterable[tuple[str, str]]:
+    """Namespace and name of the Secrets that a credential means where its proxies are."""
+    if name.startswith("kubernetes-gateway://"):
+        place, _, own = name.removeprefix("kubernetes-gateway://").partition("/")
+        return [(place, own)]
+    return [(place, name.removeprefix("kubernetes://")) for place in places]
 
 
 def _complete(secret: Item) -> bool:

@@ -12,6 +12,7 @@ from lateen.api.destinationrule import DestinationRule
 from lateen.api.envoyfilter import EnvoyFilter
 from lateen.api.extensions import TrafficExtension, WasmPlugin
 from lateen.api.gateway import Gateway
+from lateen.api.gatewayapi import ReferenceGrant
 from lateen.api.meshconfig import MeshConfig
 from lateen.api.meta import Key
 from lateen.api.objects import Secret
@@ -28,6 +29,7 @@ from lateen.compile.locality import labels_asked
 from lateen.compile.plan_routes import RouteHead, head_of
 from lateen.compile.registry import Registry, mesh_of
 from lateen.compile.requestauthn import jwks_address
+from lateen.compile.secretnames import grant_places
 from lateen.compile.sidecars import compile_sidecar, destinations_of, head_of_sidecar
 from lateen.compile.virtualservices import compile_virtual_service
 from lateen.graph import Collection, Graph, Index, Input, Read
@@ -56,6 +58,10 @@ class Base:
         self.services_in, self.workloads = self.registry.services_in, self.registry.workloads
         self.secrets: Input[Key, Secret] = graph.input("Secret")
         self.good_secrets: Input[Key, Secret] = graph.input("last good forms of unusable Secrets")
+        self.grant_objects: Input[Key, ReferenceGrant] = graph.input("ReferenceGrant")
+        self.secret_grants: Index[str, Key, ReferenceGrant] = graph.index(
+            "grants of secrets to gateways", self.grant_objects, lambda _key, grant: grant_places(grant)
+        )
         self.route_objects: Input[Key, VirtualService] = graph.input("VirtualService")
         self.rule_objects: Input[Key, DestinationRule] = graph.input("DestinationRule")
         self.gateway_objects: Input[Key, Gateway] = graph.input("Gateway")
@@ -123,6 +129,7 @@ class Base:
             "Pod": self.registry.pods,
             "Node": self.registry.nodes,
             "Secret": self.secrets,
+            "ReferenceGrant": self.grant_objects,
             "VirtualService": self.route_objects,
             "DestinationRule": self.rule_objects,
             "Gateway": self.gateway_objects,

@@ -4,12 +4,12 @@ Only gateways and the workloads that a rule selects get them; for all others suc
 """
 
 from lateen.api.meta import Key
-from lateen.api.objects import Secret
 from lateen.compile.base import Base
 from lateen.compile.clusters import Clusters, ServiceView
 from lateen.compile.destinationrules import credentials_of
 from lateen.compile.plan_secrets import plan_secrets
 from lateen.compile.scope import Scopes
+from lateen.compile.secretreads import SecretReads
 from lateen.graph import Collection, Graph, Read
 from lateen.model.destination import DestinationPolicy
 from lateen.model.scope import Client
@@ -18,7 +18,7 @@ from lateen.util.problem import Problems
 
 __all__ = ["Credentials"]
 
-Users = tuple[tuple[str, Key], ...]  # names of Secrets, and the rule that has each
+Users = tuple[tuple[str, Key], ...]  # SDS resources, and the rule that has each
 
 
 class Credentials:
@@ -37,12 +37,6 @@ class Credentials:
         return tuple(sorted((name, key) for key, rule in rules if rule is not None for name in credentials_of(rule))) or None, ()
 
     def _of_client(self, read: Read, client: Client, _none: None) -> tuple[tuple[SecretPlan, ...], Problems]:
-        def find(key: Key) -> Secret | None:
-            return read.get(self._base.secrets, key)
-
-        def find_good(key: Key) -> Secret | None:
-            return read.get(self._base.good_secrets, key)
-
         views = read.get(self._clusters.of_client, client) or ()
         users = [user for view in views if view.rules for user in read.get(self._users, view) or ()]
-        return plan_secrets(users, client.namespace, find, find_good)
+        return plan_secrets(users, SecretReads(read, self._base, client.namespace))

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from lateen.api.destinationrule import ClientTLSSettings, DestinationRule, LoadBalancerSettings, PortTrafficPolicy, Subset, TrafficPolicy
 from lateen.api.meta import Key
 from lateen.compile.locality import labels_asked
+from lateen.compile.secretnames import CA_SUFFIX, resource_of
 from lateen.compile.virtualservices import exported_to
 from lateen.model.destination import DestinationPolicy, PortPolicy, RuleHead
 from lateen.model.scope import Selector
@@ -16,9 +17,7 @@ from lateen.model.service import ServiceKey
 from lateen.util.hosts import matches, more_specific_first, resolve
 from lateen.util.selectors import canonical
 
-__all__ = ["CA_SUFFIX", "credentials_of", "head_of_rule", "load_balancers", "merge_rules", "policy_for", "rules_for"]
-
-CA_SUFFIX = "-cacert"  # of the Secret (or its SDS resource) that holds the CA for a credential
+__all__ = ["credentials_of", "head_of_rule", "load_balancers", "merge_rules", "policy_for", "rules_for"]
 
 
 def head_of_rule(rule: DestinationRule, *, domain: str, default_export: tuple[str, ...]) -> RuleHead:
@@ -167,13 +166,14 @@ def _with_port(policy: PortPolicy, source: TrafficPolicy, port: int) -> PortPoli
 
 
 def credentials_of(rule: DestinationRule) -> frozenset[str]:
-    """The Secrets, by SDS name, that clusters of the rule take certificates from."""
+    """The Secrets, by SDS resource, that clusters of the rule take certificates from."""
     names = set()
     for settings in _tls_settings(rule):
         if settings.credential_name and settings.mode in ("SIMPLE", "MUTUAL"):
-            names.add(f"{settings.credential_name}{CA_SUFFIX}")
-            names |= {settings.credential_name} if settings.mode == "MUTUAL" else set()
-    return frozenset(name.removeprefix("kubernetes://") for name in names)
+            resource = resource_of(settings.credential_name)
+            names.add(f"{resource}{CA_SUFFIX}")
+            names |= {resource} if settings.mode == "MUTUAL" else set()
+    return frozenset(names)
 
 
 def _number(settings: PortTrafficPolicy) -> int:

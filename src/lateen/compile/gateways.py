@@ -1,10 +1,10 @@
 """Gateways that select one proxy become ports with servers: merged where they agree, the first created wins where they do not.
 
 On one port all servers must speak the same kind of protocol: HTTP in the clear, TLS, or plain TCP. TLS servers of one port must differ
-in their host names. A server that does not fit is left out with a problem on its Gateway.
+in their host names. A server that does not fit, or names what it may not have, is left out with a problem on its Gateway.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 
 from lateen.api.gateway import Gateway, Server
@@ -29,9 +29,12 @@ class _Kind(Enum):
 
 
 def merge_gateways(
-    gateways: Iterable[Gateway], instances: Iterable[ServiceInstance]
+    gateways: Iterable[Gateway], instances: Iterable[ServiceInstance], forbidden: Callable[[MergedServer], str] = lambda _server: ""
 ) -> tuple[tuple[GatewayPort, ...], tuple[Problem, ...]]:
-    """The ports of a proxy. `instances` are the Services in front of it: they map a server's port to the one listened on."""
+    """The ports of a proxy. `instances` are the Services in front of it: they map a server's port to the one listened on.
+
+    `forbidden` says why a server may not have what it names, "" where it may.
+    """
     instances = tuple(instances)
     ports: dict[tuple[int, str], list[MergedServer]] = {}
     problems: list[Problem] = []
@@ -41,6 +44,9 @@ def merge_gateways(
         for position, server in enumerate(gateway.spec.servers):
             merged = _server(gateway, server)
             if merged is None:
+                continue
+            if denied := forbidden(merged):
+                problems.append(_problem(gateway, position, denied))
                 continue
             for listen in targets.get(merged.number, () if services else (merged.number,)):
                 present = ports.setdefault((listen, server.bind), [])

@@ -1,12 +1,11 @@
 """Fourth part of the graph: listeners of sidecars and gateways, the routes of gateways, and the secrets these need."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from lateen.api.meta import Key
-from lateen.api.objects import Secret
 from lateen.api.virtualservice import Destination
 from lateen.compile.accesslog import mesh_access_logs
 from lateen.compile.authn import effective_authn
@@ -26,6 +25,7 @@ from lateen.compile.routenames import gateway_route, gateway_tls_route
 from lateen.compile.routes import Routes
 from lateen.compile.rules import Lookup, cluster_for
 from lateen.compile.scope import Scopes
+from lateen.compile.secretreads import SecretReads
 from lateen.compile.security import security_of
 from lateen.compile.servertls import EXTERNAL, credentials_of, provider_cluster, provider_hosts
 from lateen.compile.subjects import Subject
@@ -143,12 +143,15 @@ class Listeners:
 
     def _gateway(self, read: Read, scope: GatewayScope, _none: None) -> tuple[GatewayView, Problems]:
         objects = (read.get(self._base.gateway_objects, key) for key in scope.gateways)
-        ports, problems = merge_gateways([one for one in objects if one is not None], scope.instances)
+        reads = SecretReads(read, self._base, scope.client.namespace)
+        ports, problems = merge_gateways(
+            [one for one in objects if one is not None], scope.instances, lambda server: _forbidden(server, reads)
+        )
         routes = self._gateway_routes(read, scope)
         subject = Subject(namespace=scope.client.namespace, selectors=scope.selectors, gateway=scope.name)
         security, unusable = security_of(read, self._base, subject)
         context = self._context(read, scope, routes, security)
-        secrets, missing = self._secrets(read, scope, ports)
+        secrets, missing = plan_secrets([user for port in ports for server in port.servers for user in _secrets(server)], reads)
         extensions = self._extensions(read, subject)
         plans = (plan_gateway_listener(port, context) for port in ports)
         quic = (plan_quic_listener(port, context) for port in ports) if self._base.settings.quic else ()
@@ -204,22 +207,19 @@ class Listeners:
                 configurations[name] = tuple(replace(host, http3_port=servers[0].number) for host in hosts) if http3 else hosts
         return configurations
 
-    def _secrets(self, read: Read, scope: GatewayScope, ports: tuple[GatewayPort, ...]) -> tuple[tuple[SecretPlan, ...], Problems]:
-        def find(key: Key) -> Secret | None:
-            return read.get(self._base.secrets, key)
 
-        def find_good(key: Key) -> Secret | None:
-            return read.get(self._base.good_secrets, key)
+def _secrets(server: MergedServer) -> Iterator[tuple[str, Key]]:
+    """The SDS resources that a server needs of the control plane, each with the Gateway that names it."""
+    if server.tls is None or not server.terminates_tls:
+        return
+    for resource in credentials_of(server.tls):
+        if not resource.startswith(EXTERNAL):
+            yield resource, server.owner[0]
 
-        users = [
-            (name, Key("Gateway", *server.gateway.split("/")))
-            for port in ports
-            for server in port.servers
-            if server.tls is not None and server.terminates_tls
-            for name in credentials_of(server.tls)
-            if not name.startswith(EXTERNAL)
-        ]
-        return plan_secrets(users, scope.client.namespace, find, find_good)
+
+def _forbidden(server: MergedServer, secrets: SecretReads) -> str:
+    """Why the server is left out (docs/decisions/024): it may not have a Secret that it names; "" where it may."""
+    return next((why for resource, user in _secrets(server) if (why := secrets.why_forbidden(resource, user))), "")
 
 
 def _place(server: MergedServer, scope: GatewayScope) -> Place:

@@ -8,9 +8,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lateen.api.destinationrule import ClientTLSSettings, ConnectionPoolHTTP
-from lateen.compile.destinationrules import CA_SUFFIX, policy_for
+from lateen.compile.destinationrules import policy_for
 from lateen.compile.locality import preference_of
 from lateen.compile.plan_policies import plan_breaker, plan_load_balancer, plan_outlier, plan_pool
+from lateen.compile.secretnames import CA_SUFFIX, resource_of
 from lateen.model.authn import MtlsMode
 from lateen.model.clusterplan import ClusterPlan, ClusterTls, EndpointsPlan, LoadBalancerPlan, PassthroughPlan
 from lateen.model.destination import DestinationPolicy, PortPolicy
@@ -208,7 +209,7 @@ def _mutual(mode: str, names: tuple[str, ...], server: str, h2: tuple[str, ...])
 def _foreign(tls: ClientTLSSettings, known: tuple[str, ...], h2: tuple[str, ...], mesh: ClusterDefaults) -> ClusterTls:
     """TLS to a server outside the mesh; `known` are its names where the rule gives none."""
     if tls.credential_name:
-        credential = f"kubernetes://{tls.credential_name.removeprefix('kubernetes://')}"
+        credential = resource_of(tls.credential_name)
         certificate, root = credential if tls.mode == "MUTUAL" else "", f"{credential}{CA_SUFFIX}"
     else:
         certificate = f"file-cert:{tls.client_certificate}~{tls.private_key}" if tls.mode == "MUTUAL" else ""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from lateen.api.extensionproviders import ExtensionProvider
 from lateen.api.gateway import ServerTLSSettings
+from lateen.compile.secretnames import CA_SUFFIX, resource_of
 from lateen.model.listenerplan import CredentialTls
 from lateen.model.names import outbound_cluster
 
@@ -14,11 +15,11 @@ EXTERNAL = "sds://"  # credentials that an extension provider has
 
 
 def credentials_of(tls: ServerTLSSettings) -> tuple[str, ...]:
-    """The names of the Secrets a server needs, certificates first, the CA of client certificates last."""
+    """The SDS resources a server needs, certificates first, the CA of client certificates last; `sds://` is left before an extension's."""
     names = tls.credential_names or ((tls.credential_name,) if tls.credential_name else ())
-    if not names or tls.mode not in ("MUTUAL", "OPTIONAL_MUTUAL"):
-        return names
-    return (*names, tls.ca_cert_credential_name or f"{names[0]}-cacert")
+    if names and tls.mode in ("MUTUAL", "OPTIONAL_MUTUAL"):
+        names = (*names, tls.ca_cert_credential_name or f"{names[0]}{CA_SUFFIX}")
+    return names if names and names[0].startswith(EXTERNAL) else tuple(resource_of(name) for name in names)
 
 
 def server_tls(tls: ServerTLSSettings, provider: str = "") -> CredentialTls:
@@ -31,8 +32,7 @@ def server_tls(tls: ServerTLSSettings, provider: str = "") -> CredentialTls:
         found = tuple(name.removeprefix(EXTERNAL) for name in names)
         secrets, root = (found[:-1], found[-1]) if asks else (found, "")
     elif names:
-        secrets = tuple(f"kubernetes://{name}" for name in (names[:-1] if asks else names))
-        root = f"kubernetes://{names[-1]}" if asks else ""
+        secrets, root = (names[:-1], names[-1]) if asks else (names, "")
     else:
         secrets = (f"file-cert:{tls.server_certificate}~{tls.private_key}",)
         root = f"file-root:{tls.ca_certificates}" if asks else ""

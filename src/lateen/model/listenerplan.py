@@ -52,7 +52,7 @@ class MeshTls(Struct, frozen=True, kw_only=True):
 class CredentialTls(Struct, frozen=True, kw_only=True):
     """A gateway's TLS from a Secret (`credentialName`) or files. `client`: what is asked of the client's certificate."""
 
-    secrets: tuple[str, ...]  # SDS names: kubernetes://name or file-cert:cert~key
+    secrets: tuple[str, ...]  # SDS names: kubernetes://name, kubernetes-gateway://namespace/name or file-cert:cert~key
     provider: str = ""  # the cluster of a server that has them, where they are neither
     root: str = ""  # SDS name of the CA for client certificates
     client: Literal["none", "optional", "required"] = "none"

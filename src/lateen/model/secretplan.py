@@ -9,7 +9,7 @@ __all__ = ["SecretPlan"]
 
 
 class SecretPlan(Struct, frozen=True, kw_only=True):
-    """SDS resource `name` (kubernetes://...): a certificate chain with its key, or with `root` the CA of peers; PEM.
+    """SDS resource `name` of a Secret: a certificate chain with its key, or with `root` the CA of peers; PEM.
 
     `revoked`: lists of revoked certificates; where there are any, each authority of a chain must have one.
     """

@@ -139,6 +139,11 @@ async def reflect(
         except ApiError as refused:
             if refused.code == 410:
                 reflection.revision = ""
+            elif refused.code == 404:
+                reflection.on_list(Listing([], ""))  # the cluster does not define this kind, or no longer
+                if not synced:
+                    synced = True
+                    on_synced()
             else:
                 _complain(info, refused)
         except (OSError, asyncio.IncompleteReadError) as broken:

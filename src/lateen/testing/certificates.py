@@ -40,7 +40,7 @@ def self_signed(name: x509.GeneralName, *extensions: x509.ExtensionType) -> tupl
 
 def secret_objects(listeners: Mapping[str, Message], namespace: str) -> Iterator[dict[str, Any]]:
     """Secrets for every name of `kubernetes://` that the listeners ask for, each with a certificate of its own name."""
-    names = sorted({name for one in listeners.values() for name in re.findall(r"kubernetes://([\w./-]+)", str(plain(one)))})
+    names = sorted({name for one in listeners.values() for name in re.findall(r"kubernetes(?:-gateway)?://([\w./-]+)", str(plain(one)))})
     for name in names:
         place, _, own = name.rpartition("/")
         yield secret_object(own, place or namespace)

@@ -12,10 +12,10 @@ _OWN = ("default", "ROOTCA")  # the workload's own certificate and the mesh's ro
 
 
 def sds_secret(name: str, provider: str = "") -> secret_pb2.SdsSecretConfig:
-    """The secret `name`: kubernetes://..., file-cert:..., file-root:..., the workload's own, or one that the cluster `provider` has."""
+    """The secret `name`: a Secret's, file-cert:..., file-root:..., the workload's own, or one that the cluster `provider` has."""
     if provider:
         return _over_grpc(name, provider)
-    if not name.startswith("kubernetes://"):
+    if not name.startswith(("kubernetes://", "kubernetes-gateway://")):
         return from_agent(name, wait_for_ever=name in _OWN)
     config = secret_pb2.SdsSecretConfig(name=name)
     config.sds_config.ads.SetInParent()
