@@ -87,3 +87,11 @@ def gateway(possible: None) -> Iterator[LiveEnvoy]:
     """The same as a gateway: no Envoy becomes a gateway that was a sidecar."""
     with _live() as envoy:
         yield envoy
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """An empty folder below which any user reaches its own: a proxy does not run as root."""
+    with TemporaryDirectory(prefix="lateen-") as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
