@@ -1,6 +1,8 @@
 """Requests made to pass by authorization: tricks with paths, hosts and headers, forged identities, foreign certificates. All refused.
 
 The attacker is a pod without a sidecar that writes its own bytes; httpbin takes plain text, so that only the rules stand in its way.
+Attacks on the control plane are in test_attacks_control_plane, those with plain text and at the edge in test_mutual_tls, those with tokens
+in test_request_authentication.
 """
 
 import json
@@ -42,6 +44,9 @@ for request in requests:
         said.append(0)
 print(json.dumps(said))
 """
+
+# A struct of protobuf, in base64, as Istio's proxies tell each other: NAMESPACE is default, WORKLOAD_NAME is sleep.
+PEER = "ChYKCU5BTUVTUEFDRRIJGgdkZWZhdWx0ChgKDVdPUktMT0FEX05BTUUSBxoFc2xlZXA="
 
 Attack = Callable[[Mapping[str, str]], dict[str, int]]
 
@@ -124,6 +129,9 @@ def test_no_header_makes_an_identity(mesh: Mesh) -> None:
     forged = {
         "certificate": f"x-forwarded-client-cert: {owner}",
         "peer": "x-envoy-peer-metadata-id: sidecar~10.0.0.1~sleep.default~default.svc.cluster.local",
+        "peer's labels": f"x-envoy-peer-metadata: {PEER}",
+        "attributes": "x-istio-attributes: Ch4KCnNvdXJjZS51aWQSEBIOc2xlZXAuZGVmYXVsdA==",
+        "baggage": "baggage: k8s.namespace.name=default,k8s.deployment.name=sleep,service.name=sleep",
         "principal": "x-envoy-peer-principal: spiffe://cluster.local/ns/default/sa/sleep",
         "address": "x-forwarded-for: 127.0.0.1",
     }
@@ -137,6 +145,26 @@ def test_no_header_makes_an_identity(mesh: Mesh) -> None:
         assert attack(mesh, {"right": asking("/ip", "httpbin", "x-team: blue")}) == {"right": 200}
         requests = {name: asking("/ip", "httpbin", field) for name, field in forged.items()}
         assert attack(mesh, requests) == dict.fromkeys(requests, 403)
+
+
+def test_no_header_changes_what_is_measured(mesh: Mesh) -> None:
+    """What strangers call themselves, or name the figures of their own calls, is in no metric of the workload that they call."""
+    inside = "x-forwarded-for: 10.177.0.9"  # of one address: as if it came from a proxy nearby
+    fields = {
+        "statistics": "x-envoy-upstream-alt-stat-name: forged-name",
+        "peer": "x-envoy-peer-metadata-id: sidecar~10.0.0.1~forged-name.default~default.svc.cluster.local",
+        "peer's labels": "x-envoy-peer-metadata: forged-name",
+        "attributes": "x-istio-attributes: forged-name",
+        "baggage": "baggage: k8s.namespace.name=forged-name,k8s.deployment.name=forged-name",
+        "operation": "x-envoy-decorator-operation: forged-name",
+        "certificate": "x-forwarded-client-cert: By=spiffe://cluster.local/ns/default/sa/httpbin;URI=spiffe://forged-name/ns/a/sa/b",
+        "host": "x-envoy-original-host: forged-name",
+    }
+    requests = {name: asking("/ip", "forged-name.example.com", inside, field) for name, field in fields.items()}
+    assert attack(mesh, requests) == dict.fromkeys(requests, 200)
+    (page,) = mesh.call_from(mesh.pod("client", "plain"), f"http://{mesh.pod_address('httpbin')}:15020/stats/prometheus", namespace="plain")
+    assert "\nenvoy_cluster_upstream_rq" in page.body
+    assert [line for line in page.body.splitlines() if "forged" in line] == []
 
 
 def test_a_header_twice_does_not_hide_a_value(mesh: Mesh) -> None:
