@@ -26,6 +26,7 @@ from lateen.ca.spiffe import Identity
 from lateen.runtime.clock import SystemClock
 from lateen.samples.demo import MANIFESTS
 from lateen.testing.mesh import Mesh
+from lateen.testing.shownsecrets import shown
 from lateen.testing.waiting import wait_until
 
 SECONDS = float(os.environ.get("LATEEN_SOAK_SECONDS", "30"))
@@ -115,7 +116,6 @@ class Authority:
 
 
 AUTHORITY = Authority()
-KEPT = ("ca/root-ca.pem", "api/api.pem")  # files of keys; objects are in mesh.db
 # Asks the address in its first argument for /headers with the certificate and key in the second, and says the status; 0 where refused.
 CLIENT = """
 import socket, ssl, sys, tempfile
@@ -177,33 +177,6 @@ class Load:
         self.certificates.update(re.findall(r"Hash=([0-9a-f]{64})", body))
 
 
-def told(mesh: Mesh, *keys: bytes) -> list[str]:
-    """Where a private key can be read outside of the files that keep keys: logs, listings, Envoy's dumps, anything else in the data folder.
-
-    Looked for: whatever says that it is a private key, as text or in base64, and the text of `keys` and of the mesh's own.
-    """
-    mark = b"PRIVATE KEY"
-    marks = (mark, *(base64.b64encode(b"-" * pad + mark)[4 if pad else 0 : -4] for pad in range(3)))
-    own = [(mesh.data / file).read_bytes() for file in KEPT]
-    lines = {line for pem in (*own, *keys) for line in pem.partition(b"-----END PRIVATE")[0].splitlines() if len(line) > 40}
-    secrets = (*marks, *lines, *(base64.b64encode(line)[:40] for line in lines))
-    texts = {"status": mesh.must("status").encode()}
-    for kind in ("pods", "configmaps", "events", "namespaces"):
-        texts[kind] = mesh.must("get", kind, "-A", "-o", "yaml").encode()
-    for pod, namespace in ((mesh.pod("httpbin"), "default"), (mesh.pod("istio-ingressgateway", "istio-system"), "istio-system")):
-        ask = ("exec", pod, "-n", namespace, "-c", "istio-proxy", "--", "pilot-agent", "request", "GET")
-        for page in ("config_dump", "certs", "server_info"):
-            texts[f"{page} of {pod}"] = mesh.must(*ask, page).encode()
-    for file in sorted(mesh.data.rglob("*")):
-        inside = file.relative_to(mesh.data).parts
-        if "/".join(inside) in KEPT:
-            assert file.stat().st_mode & 0o777 == 0o600, file
-        elif file.is_file() and not inside[0].startswith("mesh.db"):
-            texts["/".join(inside)] = file.read_bytes()
-    assert any("log" in name for name in texts), sorted(texts)
-    return [name for name, text in texts.items() if any(secret in text for secret in secrets)]
-
-
 @pytest.fixture(scope="module")
 def soaked(possible: None, samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     """A mesh of its own: the gateway and httpbin."""
@@ -238,7 +211,7 @@ def test_no_request_fails_while_certificates_and_authority_change(soaked: Mesh) 
     assert load.failed == []
     assert before >= 2
     assert len(load.certificates) >= before + 2
-    assert told(soaked, AUTHORITY.private) == []
+    assert shown(soaked, AUTHORITY.private) == []
 
 
 def test_a_revoked_certificate_is_refused(soaked: Mesh) -> None:
