@@ -224,6 +224,11 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+def owner(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_uid, found.st_gid
+
+
 def configuration(port: int) -> Snapshot:
     manager = hcm_pb2.HttpConnectionManager(stat_prefix="in")
     route = manager.route_config.virtual_hosts.add(name="all", domains=["*"]).routes.add()
@@ -296,16 +301,53 @@ def test_proxy_becomes_ready_with_its_own_identity(folder: Path) -> None:
 
 
 def test_keys_are_for_the_proxys_user_alone(folder: Path) -> None:
-    """The folder of the socket opens for that user only, and no file holds a key."""
+    """The folder of the socket opens for that user only, who can change nothing in it, and no file holds a key."""
 
     async def test(mesh: Mesh) -> None:
         folder = mesh.plan.directory
-        assert folder.stat().st_mode & 0o077 == 0 and mesh.plan.socket.stat().st_mode & 0o077 == 0
+        assert folder.stat().st_mode & 0o027 == 0 and mesh.plan.socket.stat().st_mode & 0o077 == 0
         if os.geteuid() == 0:
-            assert (folder.stat().st_uid, mesh.plan.socket.stat().st_uid) == (1337, 1337)
+            assert [owner(path) for path in (folder, mesh.plan.bootstrap, mesh.plan.socket)] == [(0, 1337), (0, 1337), (1337, 1337)]
+            assert mesh.plan.bootstrap.stat().st_mode & 0o777 == 0o640
         assert b"PRIVATE" not in mesh.plan.bootstrap.read_bytes()
 
     run(test, folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="agent and proxy are one user")
+def test_what_a_proxy_planted_is_not_followed(folder: Path) -> None:
+    """Links and files where the agent writes, in a folder that was the proxy's: what they lead to stays as it was, and the agent starts."""
+    victims = [folder / name for name in ("shadow", "passwd")]
+    for victim in victims:
+        victim.write_text("root's own")
+        victim.chmod(0o600)
+    pod = folder / "pod"
+    pod.mkdir()
+    os.chown(pod, 1337, 1337)
+    (pod / "bootstrap.pb").symlink_to(victims[0])
+    (pod / "sds.sock").symlink_to(victims[1])
+
+    async def test(mesh: Mesh) -> None:
+        assert [(victim.read_text(), owner(victim), victim.stat().st_mode & 0o777) for victim in victims] == [
+            ("root's own", (0, 0), 0o600)
+        ] * 2
+        assert not mesh.plan.bootstrap.is_symlink() and mesh.plan.socket.is_socket()
+        reader, writer = await mesh.connect()
+        assert (await get(reader, writer))[0] == 200
+        writer.close()
+
+    run(test, folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="agent and proxy are one user")
+def test_a_folder_that_is_a_link_is_not_used(folder: Path) -> None:
+    """The agent does not start, and where the link leads nothing is made or changed."""
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    (folder / "pod").symlink_to(elsewhere)
+    with pytest.raises(OSError, match="pod"):
+        run(lambda _mesh: asyncio.sleep(0), folder)
+    assert (owner(elsewhere), elsewhere.stat().st_mode & 0o777, list(elsewhere.iterdir())) == ((0, 0), 0o700, [])
 
 
 def test_rotation_reaches_new_connections_and_breaks_none(folder: Path) -> None:

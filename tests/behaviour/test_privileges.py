@@ -23,6 +23,34 @@ print(json.dumps(found))
 """
 
 
+# Says what the proxy's user may change of what its agent gives it; "" where nothing.
+WRITE = """
+import os
+done = []
+for what, act in {
+    "made": lambda: open("/etc/istio/proxy/planted", "w"),
+    "changed": lambda: open("/etc/istio/proxy/bootstrap.pb", "a"),
+    "linked": lambda: os.symlink("/etc/shadow", "/etc/istio/proxy/link"),
+    "removed": lambda: os.unlink("/etc/istio/proxy/sds.sock"),
+    "renamed": lambda: os.rename("/etc/istio/proxy/bootstrap.pb", "/etc/istio/proxy/b"),
+    "opened": lambda: os.chmod("/etc/istio/proxy", 0o777),
+}.items():
+    try:
+        act()
+        done.append(what)
+    except OSError:
+        pass
+print(os.getuid(), sorted(os.listdir("/etc/istio/proxy")), done)
+"""
+
+
+def test_a_proxy_that_was_taken_over_changes_nothing_that_its_agent_uses(mesh: Mesh) -> None:
+    """As the proxy's user, where it sees them: folder, bootstrap and socket can be read and used, and not changed, replaced or linked."""
+    for pod, namespace in ((mesh.pod("httpbin"), "default"), (mesh.pod("istio-ingressgateway", "istio-system"), "istio-system")):
+        said = mesh.must("exec", pod, "-n", namespace, "-c", "istio-proxy", "--", "python3", "-c", WRITE)
+        assert said.strip() == "1337 ['bootstrap.pb', 'sds.sock'] []"
+
+
 def test_proxies_and_programs_have_no_privileges(mesh: Mesh) -> None:
     """Every Envoy, as the proxy's user, and every program of a pod: no user is root, no capability is held or can be had."""
     seen = json.loads(mesh.exec(mesh.pod("curl"), "python3", "-c", LOOK))

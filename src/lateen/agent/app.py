@@ -163,7 +163,17 @@ class Agent:
     # Up
 
     def _prepare_directory(self) -> None:
+        """The folder is the agent's; a proxy of another user enters and reads, and can put nothing there for the agent to fall over."""
         self._plan.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = os.open(self._plan.directory, os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if os.geteuid() == 0:
+                os.fchown(folder, 0, self._plan.user[1])
+                os.fchmod(folder, 0o750)
+            elif os.fstat(folder).st_uid == os.geteuid():
+                os.fchmod(folder, 0o700)
+        finally:
+            os.close(folder)
 
     async def _start_dns(self, port: int) -> None:
         udp = await self._network.listen_udp("127.0.0.1", port)
@@ -198,10 +208,12 @@ class Agent:
 
     def _write_bootstrap(self) -> None:
         path = self._plan.bootstrap
-        path.write_bytes(build_bootstrap(bootstrap_plan(self._plan)))
-        path.chmod(0o600)
-        if os.geteuid() == 0:
-            os.chown(path, *self._plan.user)
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+            if os.geteuid() == 0:  # elsewhere agent and Envoy are one user
+                os.fchown(file.fileno(), 0, self._plan.user[1])
+                os.fchmod(file.fileno(), 0o640)
+            file.write(build_bootstrap(bootstrap_plan(self._plan)))
 
     def _unsigned(self, reason: str) -> None:
         """A proxy that runs has a certificate for half of its life yet: time to do something about it."""

@@ -58,7 +58,7 @@ class Workload(Struct, frozen=True, kw_only=True):
 
 
 class AgentPlan(Struct, frozen=True, kw_only=True):
-    """One agent. `directory` is private to this pod; its proxy's user sees the same folder at `seen_at`."""
+    """One agent. `directory` is the agent's, for this pod alone; its proxy's user reads the same folder at `seen_at`."""
 
     workload: Workload
     xds: Pipe | Tcp

@@ -145,7 +145,7 @@ class _Inside:
 
     def __init__(self, sandbox: NetNS, folder: Path, volumes: tuple[Mount, ...], log: ContainerLog) -> None:
         self._sandbox = sandbox
-        self._mounts = (*volumes, Mount(source=str(folder), target=_SEEN_AT))
+        self._mounts = (*volumes, Mount(source=str(folder), target=_SEEN_AT, read_only=True))
         self._log = log
         self.process: Process | None = None
 
@@ -208,7 +208,6 @@ class Sidecar:
 
     async def run(self) -> int:
         """Run until it is stopped, or has ended for good."""
-        os.chown(self._plan.directory, _USER.uid, _USER.gid)
         try:
             await self.agent.start()
         except OSError as error:

@@ -39,7 +39,7 @@ Message = Any  # DeltaDiscoveryRequest or DiscoveryRequest: xds-protos has no ty
 
 
 class SdsServer:
-    """Serves `secrets` at `path`, whose folder it makes for `user` (uid, gid) alone; root may look as well."""
+    """Serves `secrets` at `path` to `user` (uid, gid) alone, and to root. In the path's folder none but the caller may write."""
 
     def __init__(self, path: Path, user: tuple[int, int], secrets: Iterable[SecretPlan]) -> None:
         if len(os.fsencode(path)) > _LONGEST_PATH:
@@ -53,9 +53,6 @@ class SdsServer:
 
     async def start(self) -> None:
         """Open the door."""
-        folder = self._path.parent
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
         self._path.unlink(missing_ok=True)
         server = grpc.aio.server()
         methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
@@ -67,8 +64,7 @@ class SdsServer:
             raise OSError(f"{self._path}: cannot be listened on")
         self._path.chmod(0o600)
         if os.geteuid() == 0:  # elsewhere agent and Envoy are one user
-            os.chown(self._path, *self._user)
-            os.chown(folder, *self._user)
+            os.chown(self._path, *self._user, follow_symlinks=False)
         await server.start()
         self._server = server
 

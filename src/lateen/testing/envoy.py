@@ -96,7 +96,7 @@ class AcceptingEnvoy:
         self._signer = Signer(SelfSignedRoot.create("cluster.local", SystemClock().now()))
         self._own = _certificate(self._signer)
         self._names: frozenset[str] = frozenset()
-        self._sds = SdsServer(folder / "sds" / "s", (os.getuid(), os.getgid()), _certificates(self._own, self._signer, ()))
+        self._sds = SdsServer(folder / "sds.sock", (os.getuid(), os.getgid()), _certificates(self._own, self._signer, ()))
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -110,7 +110,7 @@ class AcceptingEnvoy:
             node_cluster="app.default",
             metadata={"NAMESPACE": "default", "NAME": "app"},
             xds=Pipe(str(ads)),
-            sds=str(self._folder / "sds" / "s"),
+            sds=str(self._folder / "sds.sock"),
             stats=StatsPlan(prefixes=_STATISTICS),
         )
         bootstrap = self._folder / "bootstrap.pb"

@@ -27,6 +27,7 @@ def serve(folder: Path, method: str, response: Any, act: Act) -> None:
     """Run `act` with a server and one stream of a client."""
 
     async def run() -> None:
+        (folder / "sds").mkdir(exist_ok=True)
         server = SdsServer(folder / "sds" / "socket", (1337, 1337), secrets(1))
         await server.start()
         try:
@@ -101,7 +102,6 @@ def test_socket_of_a_dead_agent_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "sds" / "socket").touch()
 
     async def act(_server: SdsServer, _stream: Any) -> None:
-        assert (tmp_path / "sds").stat().st_mode & 0o777 == 0o700
         assert (tmp_path / "sds" / "socket").stat().st_mode & 0o777 == 0o600
 
     serve(tmp_path, "StreamSecrets", pb.DiscoveryResponse, act)
