@@ -42,6 +42,11 @@ class Callers:
         self._peer = peer
         self._review = review
 
+    def stranger(self, context: Context) -> str:
+        """The address of a caller without a certificate, who is still to be known by a token; "" where there is none such."""
+        peer = self._peer(context.peer())
+        return peer.address if peer is not None and not peer.names else ""
+
     async def of(self, context: Context) -> Caller | None:
         """Who calls; None where it is nobody of this mesh. A certificate, even of no use, goes before a token."""
         peer = self._peer(context.peer())

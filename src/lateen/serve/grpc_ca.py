@@ -4,6 +4,7 @@ Who gets a certificate, and for whom, follows from how the caller proved who it 
 is given somebody who signs.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -14,7 +15,8 @@ from lateen.ca.csr import CsrError
 from lateen.ca.signer import TtlError
 from lateen.ca.spiffe import Identity
 from lateen.runtime import log
-from lateen.serve.callers import Callers
+from lateen.serve.callers import Caller, Callers
+from lateen.serve.certificatelimits import CertificateLimits
 
 __all__ = ["SERVICE", "CertificateService", "message_types"]
 
@@ -62,10 +64,13 @@ def _known(pool: descriptor_pool.DescriptorPool) -> bool:
 
 
 class CertificateService:
-    """`callers` says who asks; `tell` is told what happens, in the words of Citadel's counters."""
+    """`callers` says who asks, `limits` how often they may; `tell` is told what happens, in the words of Citadel's counters."""
 
-    def __init__(self, sign: Signs, callers: Callers, tell: Callable[[str], None] = lambda _event: None) -> None:
+    def __init__(
+        self, sign: Signs, callers: Callers, tell: Callable[[str], None] = lambda _event: None, limits: CertificateLimits | None = None
+    ) -> None:
         self._tell = tell
+        self._limits = limits or CertificateLimits()
         self._sign = sign
         self._callers = callers
         self._request, self._response = message_types()
@@ -81,12 +86,7 @@ class CertificateService:
 
     async def _create(self, request: Message, context: Context) -> Message:
         self._tell("csr")
-        caller = await self._callers.of(context)
-        if caller is None:
-            self._tell("authentication_failure")
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "neither a certificate of this mesh nor a token that the cluster knows")
-            raise AssertionError
-        identity = caller.identity
+        identity = (await self._admit(context)).identity
         if _IMPERSONATED in request.metadata:
             await context.abort(
                 grpc.StatusCode.PERMISSION_DENIED, f"{identity.uri} may not ask for another's certificate ({_IMPERSONATED})"
@@ -100,3 +100,22 @@ class CertificateService:
             raise
         self._tell("success_cert_issuance")
         return self._response(cert_chain=[part.decode() for part in chain])
+
+    async def _admit(self, context: Context) -> Caller:
+        now = asyncio.get_running_loop().time
+        if address := self._callers.stranger(context):
+            await self._hold(context, self._limits.stranger(address, now()))
+        caller = await self._callers.of(context)
+        if caller is None:
+            self._tell("authentication_failure")
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "neither a certificate of this mesh nor a token that the cluster knows")
+            raise AssertionError
+        await self._hold(context, self._limits.caller(caller, now()))
+        return caller
+
+    async def _hold(self, context: Context, why: str) -> None:
+        """End the call where there is a reason to."""
+        if why:
+            self._tell("RATE_LIMITED")
+            _log.warning("certificate refused", reason=why)
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, why)

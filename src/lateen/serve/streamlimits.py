@@ -7,6 +7,8 @@ what streams carry; time comes in.
 import os
 from collections import Counter
 
+from lateen.serve.ratelimits import Rate
+
 __all__ = ["StreamLimits", "streams_per_second"]
 
 _OF_NODE, _OF_ACCOUNT, _AT_ONCE = 10, 2000, 2000
@@ -23,11 +25,8 @@ class StreamLimits:
     def __init__(
         self, *, per_second: float | None = None, at_once: int = _AT_ONCE, of_node: int = _OF_NODE, of_account: int = _OF_ACCOUNT
     ) -> None:
-        self._per_second = per_second or streams_per_second()
-        self._at_once = at_once
+        self._rate = Rate(per_second or streams_per_second(), at_once)
         self._most = {"node": of_node, "account": of_account}
-        self._free = float(at_once)
-        self._last: float | None = None
         self._open: Counter[tuple[str, str]] = Counter()
 
     def enter(self, node: str, account: str, now: float) -> str | None:
@@ -35,11 +34,8 @@ class StreamLimits:
         for kind, name in (("node", node), ("account", account)):
             if self._open[kind, name] >= self._most[kind]:
                 return f"{kind} {name} has {self._most[kind]} streams open: close some first"
-        self._free = min(self._at_once, self._free + (now - (self._last if self._last is not None else now)) * self._per_second)
-        self._last = now
-        if self._free < 1:
-            return f"request rate limit exceeded: more than {self._per_second:g} streams per second; try again later"
-        self._free -= 1
+        if not self._rate.take(now):
+            return f"request rate limit exceeded: more than {self._rate.per_second:g} streams per second; try again later"
         self._open["node", node] += 1
         self._open["account", account] += 1
         return None

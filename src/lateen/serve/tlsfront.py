@@ -50,16 +50,17 @@ class Identities(Protocol):
 
 
 class Peer(Struct, frozen=True):
-    """What a connection proved: the URIs of its certificate; none where it showed no certificate."""
+    """What a connection proved: the URIs of its certificate; none where it showed no certificate. `address` is where it comes from."""
 
     names: tuple[str, ...] = ()
+    address: str = ""
 
 
 class _Connection:
     def __init__(self, certificate: x509.Certificate | None, client: asyncio.StreamWriter) -> None:
         self.certificate = certificate
         self.client = client
-        self.peer = Peer(_uris(certificate) if certificate is not None else ())
+        self.peer = Peer(_uris(certificate) if certificate is not None else (), str((client.get_extra_info("peername") or ("",))[0]))
 
 
 class Front:
