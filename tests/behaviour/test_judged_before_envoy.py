@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import datetime as dt
+import json
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,12 +21,14 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
+from lateen.agent.plan import ENVOY
 from lateen.compile import plan_secrets
 from lateen.compile.certificates import authority_fault, pair_fault
 from lateen.model.frame import Snapshot
 from lateen.model.scope import Proxy
 from lateen.testing.envoy import AcceptingEnvoy
 from lateen.testing.world import MemoryWorld
+from lateen.util.pathtemplates import template_fault
 from lateen.util.regexes import regex_fault
 
 pytestmark = [pytest.mark.envoy, pytest.mark.netns, pytest.mark.slow]
@@ -53,6 +57,7 @@ spec:
   servers:
     - {port: {number: 443, name: https, protocol: HTTPS}, hosts: ["*"], tls: {mode: MUTUAL, credentialName: NAME}}
 """
+TYPES = "type.googleapis.com/envoy.extensions"
 REGEXES = (
     "a+",
     "(a",
@@ -67,6 +72,52 @@ REGEXES = (
     *("|".join("[^x]{1,999}" for _ in range(count)) for count in (8, 12)),
     "((a{1,900}){1,900}){1,900}",
 )
+
+
+TEMPLATES = (
+    "/{*}",
+    "/{**}",
+    "/a/{*}/b/{**}",
+    "/a/{**}/b/",
+    "/a-b.c_d~e!$&'()+,;:@%20=x/{*}",
+    "/{*}/{*}/{*}/{*}/{*}/{*}/{*}",
+    "/{**}/{*}",
+    "/{**}/{**}",
+    "/a b/{*}",
+    "/a//{*}",
+    "//{*}",
+    "/{*}//",
+    "/a[b]/{*}",
+    "/é/{*}",
+    "/a#b/{*}",
+    "a/{*}",
+    "/{a}/{*}",
+    "/a*/{*}",
+    "/{*}x",
+    "/a{*}",
+)
+
+
+def survived(template: str) -> bool:
+    """Whether an Envoy starts with this template in a rule; one that it cannot parse ends it."""
+    envoys = template.replace("{**}", "**").replace("{*}", "*")
+    match = {"name": "t", "typed_config": {"@type": f"{TYPES}.path.match.uri_template.v3.UriTemplateMatchConfig", "path_template": envoys}}
+    rules = {"policies": {"p": {"permissions": [{"uri_template": match}], "principals": [{"any": True}]}}}
+    filters = [
+        {"name": "rbac", "typed_config": {"@type": f"{TYPES}.filters.http.rbac.v3.RBAC", "rules": rules}},
+        {"name": "router", "typed_config": {"@type": f"{TYPES}.filters.http.router.v3.Router"}},
+    ]
+    manager = {
+        "@type": f"{TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "x",
+        "http_filters": filters,
+        "route_config": {},
+    }
+    address = {"socket_address": {"address": "127.0.0.1", "port_value": 1}}
+    chains = [{"filters": [{"name": "http", "typed_config": manager}]}]
+    bootstrap = {"static_resources": {"listeners": [{"name": "l", "address": address, "filter_chains": chains}]}}
+    command = (ENVOY, "--mode", "validate", "--disable-hot-restart", "--log-level", "off", "--config-yaml", json.dumps(bootstrap))
+    return subprocess.run(command, capture_output=True, timeout=30, check=False).returncode == 0
 
 
 def refusals(snapshots: Mapping[str, Snapshot]) -> set[str]:
@@ -165,6 +216,12 @@ def of_gateway(name: str, pair: tuple[bytes, bytes], authority: tuple[bytes, byt
         data = {key: base64.b64encode(value).decode() for key, value in zip(names, values, strict=True) if value}
         world.put({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": own, "namespace": "default"}, "data": data})
     return world.snapshot(GATEWAY)
+
+
+def test_path_templates_are_judged_as_envoy_survives_them() -> None:
+    """Each that is let through starts an Envoy; each that is not would have ended one, or means something else to Envoy."""
+    ends = [one for one in TEMPLATES if not survived(one)]
+    assert [*ends, "/{a}/{*}", "/a*/{*}", "/{*}x", "/a{*}"] == [one for one in TEMPLATES if template_fault(one)]
 
 
 def test_regular_expressions_are_judged_as_envoy_judges_them() -> None:

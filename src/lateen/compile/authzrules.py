@@ -32,6 +32,7 @@ from lateen.model.authz import (
     ServerName,
 )
 from lateen.util import ipnets
+from lateen.util.pathtemplates import is_template, template_fault
 
 __all__ = ["RuleContext", "compile_rules", "text_match"]
 
@@ -103,10 +104,11 @@ def _any(conditions: tuple[Condition, ...]) -> Condition:
 
 def _operation(asked: api.Operation, context: RuleContext) -> list[_Group]:
     refusing = context.action == "DENY"
+    broken, others_broken = (Always(), Not(Always())) if context.action != "ALLOW" else (Not(Always()), Always())
     return [
         (_hosts(asked.hosts, refusing), _hosts(asked.not_hosts, not refusing), True),
         (_headers(":method", asked.methods), _headers(":method", asked.not_methods), True),
-        (map(_path, asked.paths), map(_path, asked.not_paths), True),
+        (_paths(asked.paths, broken), _paths(asked.not_paths, others_broken), True),
         (map(_port, asked.ports), map(_port, asked.not_ports), False),
     ]
 
@@ -197,10 +199,13 @@ def _hosts(values: Iterable[str], refusing: bool) -> Iterable[Condition]:  # noq
             yield Header(":authority", Match("regex", rf"(?i)(.*,)?{any_name}{_quoted(value.removeprefix('*'))}\.?(:[0-9]+)?(,.*)?"))
 
 
-def _path(value: str) -> Condition:
-    if "{*}" in value or "{**}" in value:
-        return PathTemplate(value.replace("{**}", "**").replace("{*}", "*"))
-    return Path(text_match(value))
+def _paths(values: Iterable[str], broken: Condition) -> Iterable[Condition]:
+    """`broken` stands for templates that Envoy does not survive, so that the rule errs towards refusing."""
+    for value in values:
+        if not is_template(value):
+            yield Path(text_match(value))
+        else:
+            yield PathTemplate(value.replace("{**}", "**").replace("{*}", "*")) if not template_fault(value) else broken
 
 
 def _port(value: str) -> Condition:

@@ -7,6 +7,7 @@ from lateen.api.security import AuthorizationPolicy, Condition, From, Operation,
 from lateen.api.validate.report import Report
 from lateen.api.validate.targets import check_targets
 from lateen.util import ipnets
+from lateen.util.pathtemplates import template_fault
 
 __all__ = ["check_authorization_policy"]
 
@@ -128,12 +129,9 @@ def _to(report: Report, given: To, action: str) -> None:
     for name, json_name in (("ports", "ports"), ("not_ports", "notPorts")):
         _each(report.at(json_name), getattr(operation, name), _is_port, "a port's number, from 1 to 65535")
     for json_name, paths in (("paths", operation.paths), ("notPaths", operation.not_paths)):
-        _each(
-            report.at(json_name),
-            paths,
-            _is_path,
-            "a path: {*} and {**} each stand for a whole segment, {**} last, and no other braces or * with them",
-        )
+        for index, path in enumerate(paths):
+            if ("{" in path or "}" in path) and (fault := template_fault(path)):
+                report.at(json_name).at(index).error(f'"{path}" is no template of paths: it {fault}')
     ports = operation.ports or operation.not_ports
     if action == "DENY" and not ports and any(getattr(operation, name) for name, _ in _OPERATIONS):
         _http_only(report)
@@ -201,13 +199,3 @@ def _is_range(text: str) -> bool:
 
 def _is_port(text: str) -> bool:
     return text.isascii() and text.isdigit() and 0 < int(text) <= 65535
-
-
-def _is_path(text: str) -> bool:
-    if "{*}" not in text and "{**}" not in text:
-        return True
-    segments = text.split("/")
-    if any(re.search(r"[*{}]", each.replace("{**}", "").replace("{*}", "")) for each in segments):
-        return False
-    whole = all(each in {"{*}", "{**}"} or ("{*}" not in each and "{**}" not in each) for each in segments)
-    return whole and segments.count("{**}") <= 1 and ("{**}" not in segments or "{*}" not in segments[segments.index("{**}") :])
