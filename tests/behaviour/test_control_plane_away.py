@@ -117,7 +117,7 @@ async def edge(folder: Path, private: Path, backend: int) -> AsyncIterator[Edge]
         running = Edge(api, discovery, made, Load(port))
         await running.put("ServiceEntry", "backend", entry)
         await running.says("backend")
-        await discovery.start()
+        await asyncio.to_thread(discovery.start)
         async with gateway_process(made, discovery.address) as log:
             await said(log, "] ready")
             loads = asyncio.create_task(asyncio.to_thread(running.load.run))
@@ -127,7 +127,7 @@ async def edge(folder: Path, private: Path, backend: int) -> AsyncIterator[Edge]
             finally:
                 running.load.stop()
                 await loads
-                await discovery.kill()
+                discovery.kill()
         assert running.load.failures == []
 
 
@@ -146,17 +146,17 @@ def test_a_control_plane_that_is_killed_is_missed_by_nobody(open_folder: Path, t
         before = await asyncio.to_thread(made.folder.counts, *UNMOVED)
         assert before["cluster_manager.cluster_added"] > 0
         assert before["listener_manager.listener_added"] > 0
-        await made.discovery.kill()
+        made.discovery.kill()
         await made.answered("backend", 200)
-        await made.discovery.start()
+        await asyncio.to_thread(made.discovery.start)
         await made.connected()
         await made.answered("backend", 200)
         assert 0 < await asyncio.to_thread(made.discovery.sent) < 1000
         assert await asyncio.to_thread(made.folder.counts, *UNMOVED) == before
-        await made.discovery.kill()
+        made.discovery.kill()
         await made.says("changed")
         await made.answered("backend", 20)
-        await made.discovery.start()
+        await asyncio.to_thread(made.discovery.start)
         await made.answered("changed")
         assert await asyncio.to_thread(made.folder.counts, *UNMOVED) == before
 
@@ -167,10 +167,10 @@ def test_a_control_plane_that_hangs_is_missed_by_nobody(open_folder: Path, tmp_p
     """Its connections stay open and nothing comes; going on, it tells what was changed."""
 
     async def use(made: Edge) -> None:
-        made.discovery.signal(signal.SIGSTOP)
+        made.discovery.process.send_signal(signal.SIGSTOP)
         await made.says("changed")
         await made.answered("backend", 200)
-        made.discovery.signal(signal.SIGCONT)
+        made.discovery.process.send_signal(signal.SIGCONT)
         await made.answered("changed")
 
     tried(open_folder, tmp_path, backend, use)

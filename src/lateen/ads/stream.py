@@ -20,6 +20,7 @@ __all__ = ["Stream"]
 
 _MAKERS = (CDS, EDS)
 _USERS = (LDS, RDS)
+_MOST_UNKNOWN = 1 << 20
 
 
 class Stream:
@@ -34,10 +35,13 @@ class Stream:
         self.nacks: dict[str, Nack] = {}
         self._taken = taken or Taken()
         self._differences = differences or Differences()
+        self._unknown: dict[str, int] = {}  # type -> length of the names that are none of the proxy's
         self._doubtful: dict[str, frozenset[str]] = {}  # type -> names in a push that was refused without saying which
 
     def on_request(self, request: Request) -> tuple[Push, ...]:
-        """A request, an ACK or a NACK; a stale nonce changes no answer but its names count."""
+        """A request, an ACK or a NACK; a stale nonce changes no answer but its names count. Other types than ours are not answered."""
+        if request.type_url not in ORDER:
+            return ()
         first = request.type_url not in self._subscriptions
         if first:
             self._subscriptions[request.type_url] = Subscription(request.type_url, sotw=self._sotw, differences=self._differences)
@@ -51,7 +55,16 @@ class Stream:
                 if request.error is None:
                     subscription.acked = answered.nonce
         subscription.ask(request, first=first)
+        if request.subscribe:
+            self._unknown[request.type_url] = subscription.unknown(self.desired(request.type_url))
         return self._pump()
+
+    @property
+    def excess(self) -> str | None:
+        """Why the client has to be left: names that are none of its own are kept for it, and only so many."""
+        if sum(self._unknown.values()) <= _MOST_UNKNOWN:
+            return None
+        return f"more than {_MOST_UNKNOWN >> 10} KiB of names that this proxy does not have are asked for: ask for what was sent only"
 
     def _note(self, push: Push, error: str | None) -> None:
         if error is None:

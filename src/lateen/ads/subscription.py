@@ -100,6 +100,10 @@ class Subscription:
         if first:
             self._known = request.initial
 
+    def unknown(self, desired: Mapping[str, Frame]) -> int:
+        """How long all the names together are that were asked for and are none of the proxy's."""
+        return sum(map(len, self.names.difference(desired)))
+
     def _forget(self, names: frozenset[str]) -> None:
         """Names asked for again are sent again: the client has dropped or never had them."""
         if any(name in self.sent for name in names):

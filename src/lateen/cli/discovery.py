@@ -49,7 +49,8 @@ def discovery(
 ) -> None:
     """Serve xDS for the objects of a folder, of a Kubernetes API, or of both.
 
-    Of Istio's variables PILOT_ENABLE_QUIC_LISTENERS and PILOT_FILTER_GATEWAY_CLUSTER_CONFIG act, here and in `lateen up`.
+    Of Istio's variables PILOT_ENABLE_QUIC_LISTENERS, PILOT_FILTER_GATEWAY_CLUSTER_CONFIG and PILOT_MAX_REQUESTS_PER_SECOND act, here
+    and in `lateen up`.
     """
     if folder is None and kubeconfig is None:
         raise click.UsageError("Name where objects come from: --config-dir DIR, --kubeconfig FILE, or both")

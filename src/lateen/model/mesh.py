@@ -16,6 +16,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     cluster: str = "Kubernetes"
     quic: bool = False  # gateways serve HTTP/3 beside HTTPS
     reached_only: bool = False  # gateways get the clusters alone that their rules lead to
+    streams_per_second: float = 0.0  # new xDS streams let in; 0: by the processors, after a burst
 
 
 class ClusterDefaults(Struct, frozen=True, kw_only=True):

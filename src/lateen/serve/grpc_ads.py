@@ -20,7 +20,7 @@ from lateen.model.scope import Proxy
 from lateen.runtime import log, tasks
 from lateen.serve.callers import Caller, Callers
 from lateen.serve.node import NodeError, proxy_from_node
-from lateen.serve.streamlimits import StreamLimits
+from lateen.serve.streamlimits import Pace, StreamLimits
 from lateen.util.wire import join, text
 
 __all__ = ["AdsService", "Hub", "Room", "Session", "decode_request", "encode_delta", "encode_sotw", "queue", "write"]
@@ -36,11 +36,11 @@ Message = Any  # DeltaDiscoveryRequest or DiscoveryRequest: xds-protos has no ty
 
 
 class Session(Protocol):
-    """One connected client at the hub."""
+    """One connected client at the hub; `on_request` says why the client is to be left, or None."""
 
     @property
     def waits(self) -> bool: ...
-    def on_request(self, request: Request) -> None: ...
+    def on_request(self, request: Request) -> str | None: ...
     def on_patience_over(self) -> None: ...
     def close(self) -> None: ...
 
@@ -90,8 +90,7 @@ class AdsService:
         proxy = await self._admit(first, context)
         account = f"{proxy.namespace}/{proxy.service_account}"
         if refusal := self._limits.enter(proxy.id, account, asyncio.get_running_loop().time()):
-            _log.warning("xDS stream refused", node=proxy.id, reason=refusal)
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, refusal)
+            await self._leave(proxy, refusal, context)
         try:
             await self._converse(first, stream, proxy, context, sotw=sotw)
         finally:
@@ -102,22 +101,30 @@ class AdsService:
         session = self._hub.connect(proxy, sotw=sotw, send=lambda pushes: queue(outbox, pushes))
         encode = encode_sotw if sotw else encode_delta
         writer = tasks.spawn(write(outbox, context, encode, sent=self._sent), name=f"ads write {proxy.id}")
-        watchdog = _Patience(session)
+        watchdog, pace, now = _Patience(session), Pace(), asyncio.get_running_loop().time
+        message = first
         try:
-            session.on_request(decode_request(first))
-            watchdog.look()
-            async for message in stream:
-                session.on_request(decode_request(message))
+            while message is not None:
+                if delay := pace.delay(message.ByteSize(), now()):
+                    await asyncio.sleep(delay)  # the client is held up by the transport's flow control meanwhile
+                if excess := session.on_request(decode_request(message)):
+                    await self._leave(proxy, excess, context)
                 watchdog.look()
+                message = await anext(stream, None)
         finally:
             watchdog.stop()
             session.close()
             await tasks.cancel_all(writer)
 
+    async def _leave(self, proxy: Proxy, reason: str, context: Context) -> None:
+        _log.warning("xDS stream refused", node=proxy.id, reason=reason)
+        await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, reason)
+
     async def _admit(self, first: Message, context: Context) -> Proxy:
         try:
             proxy = proxy_from_node(first.node)
         except NodeError as error:
+            _log.warning("xDS stream refused", node=first.node.id[:200], reason=str(error))
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
             raise
         if self._callers is not None and (refusal := _mismatch(proxy, await self._callers.of(context))):
@@ -158,13 +165,15 @@ def queue(outbox: "asyncio.Queue[Push]", pushes: tuple[Push, ...]) -> None:
 class Room:
     """Memory for responses under way, shared by all streams; a client that is slow to read gives its part back after a while.
 
-    Why: a response exists as bytes from its encoding until the client has read it; all at once they are hundreds of megabytes.
+    Why: a response exists as bytes from its encoding until the client has read it; all at once they are hundreds of megabytes. Nobody
+    waits longer than `longest` seconds for a turn: slow clients that come again and again hold up nobody else for good.
     """
 
-    def __init__(self, most: int = 4 << 20, patience: float = 1.0) -> None:
+    def __init__(self, most: int = 4 << 20, patience: float = 1.0, longest: float = 5.0) -> None:
         self._free = most
         self._most = most
         self._patience = patience
+        self._longest = longest
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @asynccontextmanager
@@ -176,10 +185,13 @@ class Room:
             turn: asyncio.Future[None] = loop.create_future()
             self._waiting.append((size, turn))
             try:
-                await turn
+                await asyncio.wait((turn,), timeout=self._longest)
             except asyncio.CancelledError:
                 self._leave(size, turn)
                 raise
+            if not turn.done():
+                self._waiting.remove((size, turn))
+                size = 0
         else:
             self._free -= size
         part = [size]

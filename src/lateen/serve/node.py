@@ -15,6 +15,7 @@ from lateen.model.scope import Proxy
 __all__ = ["NodeError", "proxy_from_node"]
 
 _KINDS = ("sidecar", "router")
+_LARGEST = 1 << 19
 
 
 class NodeError(ValueError):
@@ -23,6 +24,8 @@ class NodeError(ValueError):
 
 def proxy_from_node(node: base_pb2.Node) -> Proxy:
     """The proxy that `node` describes; NodeError with a sentence when its id is not in Istio's form."""
+    if node.ByteSize() > _LARGEST:
+        raise NodeError(f"the node message has {node.ByteSize()} bytes, more than {_LARGEST}: shorten the pod's labels and annotations")
     parts = node.id.split("~")
     if len(parts) != 4 or parts[0] not in _KINDS or "." not in parts[2]:
         raise NodeError(

@@ -9,14 +9,31 @@ from collections import Counter
 
 from lateen.serve.ratelimits import Rate
 
-__all__ = ["StreamLimits", "streams_per_second"]
+__all__ = ["Pace", "StreamLimits", "streams_per_second"]
 
 _OF_NODE, _OF_ACCOUNT, _AT_ONCE = 10, 2000, 2000
+_PER_SECOND, _REQUESTS_AT_ONCE = 200, 4000
+_BYTES = 4096  # that count as one more request
 
 
 def streams_per_second() -> float:
     """Istiod's own choice: 15, and 5 for each processor; 100 at most."""
     return min(15 + 5 * (os.cpu_count() or 1), 100)
+
+
+class Pace:
+    """How fast the requests of one stream are read: so many at once, then so many a second; a long one counts for several."""
+
+    def __init__(self) -> None:
+        self._free = float(_REQUESTS_AT_ONCE)
+        self._last: float | None = None
+
+    def delay(self, size: int, now: float) -> float:
+        """Seconds to wait before a request of `size` bytes is acted on; `now` in seconds of one monotonic clock."""
+        passed = now - self._last if self._last is not None else 0.0
+        self._last = now
+        self._free = min(_REQUESTS_AT_ONCE, self._free + passed * _PER_SECOND) - 1 - size / _BYTES
+        return max(0.0, -self._free / _PER_SECOND)
 
 
 class StreamLimits:

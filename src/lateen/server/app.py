@@ -130,7 +130,8 @@ class ControlPlane:
         self._modules = Modules(ModuleSource(outward), self._keep_module, clock, modules)
         self._roots = FurtherRoots(doors.signer, keys, clock) if doors.signer is not None else None
         self._open: list[Door] = []
-        self._limits = StreamLimits()
+        rate = settings.streams_per_second
+        self._limits = StreamLimits(per_second=rate, at_once=1) if rate else StreamLimits()
         self._monitoring = Monitoring(self.graph, self.world, self.distributor, doors.signer, clock)
 
     async def start(self) -> None:

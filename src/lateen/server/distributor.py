@@ -168,10 +168,10 @@ class Connection:
     def waits(self) -> bool:
         return self.stream.waits
 
-    def on_request(self, request: Request) -> None:
+    def on_request(self, request: Request) -> str | None:
         if self._early is not None:
             self._early.append(request)
-            return
+            return None
         before = dict(self.stream.nacks)
         self._send(self.stream.on_request(request))
         if request.error is not None:
@@ -181,6 +181,7 @@ class Connection:
             self._since = None
         if self.stream.nacks != before:
             self._distributor.refusals_changed()
+        return self.stream.excess
 
     def on_patience_over(self) -> None:
         self._send(self.stream.on_patience_over())

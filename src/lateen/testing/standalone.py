@@ -7,8 +7,8 @@ import asyncio
 import http.client
 import os
 import socket
+import subprocess
 import sys
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -110,7 +110,7 @@ class Discovery:
         self.address = f"127.0.0.1:{free_port()}"
         self._monitoring = free_port()
         self._arguments = [*arguments, "--secureGRPCAddr", self.address, "--monitoringAddr", f"127.0.0.1:{self._monitoring}"]
-        self._process: Process | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def log(self) -> str:
@@ -122,14 +122,14 @@ class Discovery:
         """The certificate of its authority, which is made where it is not there yet."""
         return Signer(load_or_create_root(self.data / "ca", "cluster.local", SystemClock())).roots_pem
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """Returns when it serves."""
         self.data.mkdir(exist_ok=True)
         with (self.data / "log").open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *(*_LATEEN, "discovery", *self._arguments), stderr=log, env={**os.environ, "LATEEN_DATA_DIR": str(self.data)}
+            self._process = subprocess.Popen(
+                [*_LATEEN, "discovery", *self._arguments], stderr=log, env={**os.environ, "LATEEN_DATA_DIR": str(self.data)}
             )
-        await asyncio.to_thread(wait_until, self._listens, seconds=30, what=f"the control plane listens at {self.address}")
+        wait_until(self._listens, seconds=30, what=f"the control plane listens at {self.address}")
 
     def _listens(self) -> bool:
         host, port = self.address.split(":")
@@ -144,16 +144,23 @@ class Discovery:
         lines = _get(self._monitoring, "/metrics").splitlines()
         return sum(int(float(line.split()[-1])) for line in lines if line.startswith("pilot_xds_config_size_bytes_sum"))
 
-    def signal(self, number: int) -> None:
-        """Tell the process something."""
-        if self._process is not None:
-            self._process.send_signal(number)
+    @property
+    def process(self) -> "subprocess.Popen[bytes]":
+        """The process of this life."""
+        if self._process is None:
+            raise RuntimeError("start it first")
+        return self._process
 
-    async def kill(self) -> None:
+    def megabytes(self) -> int:
+        """Its memory."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGESIZE") >> 20
+
+    def kill(self) -> None:
         """End it at once, where it runs."""
-        if self._process is not None and self._process.returncode is None:
+        if self._process is not None:
             self._process.kill()
-            await self._process.wait()
+            self._process.wait()
 
 
 class Load:

@@ -237,3 +237,25 @@ def test_configurations_of_filters_are_not_taken_away() -> None:
     stream.on_request(ack(pushed[0]))
     assert stream.on_snapshot({ECDS: {}}) == ()
     assert stream.synced(ECDS)
+
+
+def test_types_that_nobody_has_are_not_answered_and_not_kept() -> None:
+    """Whatever a client makes up."""
+    stream = connected(snapshot(cds=("c",)))
+    before = stream.types
+    assert stream.on_request(ask("type.googleapis.com/none", "x" * 100)) == ()
+    assert stream.types == before
+    assert stream.excess is None
+
+
+def test_names_that_are_none_of_the_proxys_are_kept_only_so_long() -> None:
+    """A mebibyte of them in all types together; names that were let go, and those that the proxy has, do not count."""
+    known = "k" * 900_000
+    stream = connected(snapshot(eds=(known,)))
+    half = "x" * 600_000
+    stream.on_request(ask(EDS, half, known))
+    assert stream.excess is None
+    stream.on_request(ask(RDS, half))
+    assert "1024 KiB of names" in str(stream.excess)
+    stream.on_request(ask(EDS, "y", unsubscribe=(half,)))
+    assert stream.excess is None

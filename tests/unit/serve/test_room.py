@@ -33,6 +33,28 @@ def test_who_asks_too_much_waits_its_turn_and_small_ones_do_not_overtake() -> No
     assert asyncio.run(asyncio.wait_for(main(), 10)) == ["a", "b", "c"]
 
 
+def test_nobody_waits_for_good() -> None:
+    """Slow clients come again and again; who waited long goes on without a part, and the others still find theirs."""
+
+    async def main() -> None:
+        room, never = Room(most=10, longest=0.01), asyncio.Event()
+
+        async def stall() -> None:
+            async with room.share(10):
+                await never.wait()
+
+        stalled = asyncio.ensure_future(stall())
+        await turns()
+        async with room.share(10):
+            pass
+        stalled.cancel()
+        await turns()
+        async with room.share(10):
+            pass
+
+    asyncio.run(asyncio.wait_for(main(), 10))
+
+
 def test_a_client_that_does_not_read_holds_no_other_up() -> None:
     """After a while its part is free again, once; more than all is all."""
 

@@ -4,13 +4,14 @@ import asyncio
 from typing import Any
 
 import grpc
+import pytest
 from envoy.config.core.v3 import base_pb2
 from envoy.service.discovery.v3 import discovery_pb2 as pb
 
 from lateen.ads.messages import CDS
 from lateen.serve.grpc_ads import AdsService
 from lateen.serve.grpc_doors import open_plaintext_door
-from lateen.serve.streamlimits import StreamLimits
+from lateen.serve.streamlimits import Pace, StreamLimits
 from lateen.testing.mesh import free_port
 
 NODE = "sidecar~10.0.0.9~client-0.default~default.svc.cluster.local"
@@ -24,6 +25,16 @@ def test_after_a_burst_so_many_per_second_come_in() -> None:
     assert "request rate limit exceeded" in str(limits.enter("n9", "default/web", 100.4))
     assert limits.enter("n9", "default/web", 100.5) is None
     assert [limits.enter(f"m{i}", "default/web", 1000.0) is None for i in range(4)] == [True, True, True, False]
+
+
+def test_requests_are_read_as_fast_as_their_size_allows() -> None:
+    """4,000 short ones at once, then 200 a second; one of 4 MiB counts for a thousand."""
+    pace = Pace()
+    assert [pace.delay(0, 7.0) for _ in range(4000)] == [0.0] * 4000
+    assert pace.delay(0, 7.0) == pytest.approx(1 / 200)
+    assert pace.delay(0, 7.1) == 0.0
+    assert pace.delay(4 << 20, 1000.0) == 0.0
+    assert pace.delay(16 << 20, 1000.0) == pytest.approx((1025 + 4097 - 4000) / 200)
 
 
 def test_a_node_and_an_account_have_so_many_streams_open() -> None:
