@@ -71,7 +71,7 @@ class Stream:
             self._clear(push)
             self._taken.note(push)
         else:
-            self.nacks[push.type_url] = nack = blame(push, error, self._taken)
+            self.nacks[push.type_url] = nack = blame(push, error, self._taken, self.nacks.get(push.type_url))
             if len(nack.frames) > 1:
                 self._doubtful[push.type_url] = frozenset(frame.name for frame in nack.frames)
 
