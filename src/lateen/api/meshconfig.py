@@ -35,9 +35,12 @@ __all__ = [
     "ProxyPathNormalization",
     "ProxyStatsMatcher",
     "RemoteService",
+    "ServiceEntryVisibility",
     "ServiceSettings",
     "TLSConfig",
     "Topology",
+    "VisibilityPolicy",
+    "VisibilityRule",
 ]
 
 
@@ -185,6 +188,30 @@ class ProxyConfig(OneOf, frozen=True):
     connection_settings: JsonObject | None = None
 
 
+Visibility = Literal["UNSPECIFIED", "PUBLIC", "NAMESPACE", "NONE"]
+
+
+class VisibilityRule(Message, frozen=True):
+    """What a policy asks of a ServiceEntry's namespace; without a selector nothing fits."""
+
+    namespace_selector: LabelSelector | None = None
+
+
+class VisibilityPolicy(Message, frozen=True):
+    """Who sees the ServiceEntries that fit all rules."""
+
+    visibility: Visibility = "UNSPECIFIED"
+    matching_rules: tuple[VisibilityRule, ...] = ()
+
+
+class ServiceEntryVisibility(Message, frozen=True):
+    """Who sees ServiceEntries, whatever they export themselves to; sidecars and gateways heed it with `apply_to_sidecars`."""
+
+    default_visibility: Visibility = "UNSPECIFIED"
+    policies: tuple[VisibilityPolicy, ...] = ()
+    apply_to_sidecars: bool = False
+
+
 class MeshConfig(Message, frozen=True):
     """Settings of the whole mesh."""
 
@@ -231,7 +258,7 @@ class MeshConfig(Message, frozen=True):
     discovery_selectors: tuple[LabelSelector, ...] = ()
     service_settings: tuple[ServiceSettings, ...] = ()
     service_scope_configs: tuple[JsonObject, ...] = ()
-    service_entry_visibility: JsonObject | None = None
+    service_entry_visibility: ServiceEntryVisibility | None = None
     path_normalization: ProxyPathNormalization = ProxyPathNormalization()
     default_http_retry_policy: HTTPRetry | None = None
     default_inbound_http_retry_policy: HTTPRetry | None = None

@@ -128,6 +128,7 @@ class Base:
             "EndpointSlice": self.registry.slices,
             "Pod": self.registry.pods,
             "Node": self.registry.nodes,
+            "Namespace": self.registry.namespaces,
             "Secret": self.secrets,
             "ReferenceGrant": self.grant_objects,
             "VirtualService": self.route_objects,

@@ -9,13 +9,14 @@ from msgspec.structs import replace
 
 from lateen.api.meshconfig import MeshConfig
 from lateen.api.meta import Key
-from lateen.api.objects import Node
+from lateen.api.objects import Namespace, Node
 from lateen.api.pods import Pod
 from lateen.api.serviceentry import ServiceEntry, WorkloadEntry
 from lateen.api.services import EndpointSlice
 from lateen.api.services import Service as KubeService
 from lateen.compile.addresses import automatic_addresses, wants_address
 from lateen.compile.endpoints import SERVICE_LABEL, slice_endpoints
+from lateen.compile.namespaces import visible_to
 from lateen.compile.serviceentries import (
     compile_entry,
     endpoint_problems,
@@ -56,6 +57,7 @@ class Registry:
         self.slices: Input[Key, EndpointSlice] = graph.input("EndpointSlice")
         self.pods: Input[Key, Pod] = graph.input("Pod")
         self.nodes: Input[Key, Node] = graph.input("Node")
+        self.namespaces: Input[Key, Namespace] = graph.input("Namespace")
         self.entries: Input[Key, ServiceEntry] = graph.input("ServiceEntry")
         self.workload_entries: Input[Key, WorkloadEntry] = graph.input("WorkloadEntry")
         self._add_workloads(graph)
@@ -104,8 +106,14 @@ class Registry:
         return {compiled.key: compiled}, ()
 
     def _of_entry(self, read: Read, key: Key, entry: ServiceEntry) -> tuple[Mapping[Part, Service], Problems]:
-        export = mesh_of(read, self._mesh).default_service_export_to
-        services, problems = compile_entry(entry, domain=self._settings.domain, default_export=export)
+        mesh = mesh_of(read, self._mesh)
+        services, problems = compile_entry(entry, domain=self._settings.domain, default_export=mesh.default_service_export_to)
+        visibility = mesh.service_entry_visibility
+        if visibility is not None and visibility.apply_to_sidecars:
+            namespace = read.get(self.namespaces, Key("Namespace", "", key.namespace))
+            labels = namespace.metadata.labels if namespace is not None else {}
+            seen = {name: visible_to(visibility, labels, key.namespace, one.export_to) for name, one in services.items()}
+            services = {name: replace(one, export_to=seen[name]) for name, one in services.items()}
         return {(name, key): service for name, service in services.items()}, (*problems, *endpoint_problems(entry))
 
     def _allocate(self, read: Read) -> tuple[Mapping[ServiceKey, str], Problems]:

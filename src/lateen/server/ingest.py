@@ -22,6 +22,7 @@ from lateen.api.meta import Key
 from lateen.runtime import log, tasks
 from lateen.runtime.clock import Clock
 from lateen.server.combine import Combined
+from lateen.server.discovered import Discovered
 from lateen.server.meshconfig import follow_mesh_config, mesh_of
 from lateen.sources.files import Folder, follow_file, follow_folder
 from lateen.sources.kubeclient import KubeClient
@@ -66,7 +67,8 @@ class Ingest:
     ) -> None:
         self._sources = sources
         self._choose = choose
-        self._combined = Combined(self._chosen)
+        self._discovered = Discovered(self._chosen, root_namespace)
+        self._combined = Combined(self._discovered.tell)
         self._inputs = inputs
         self._on_mesh = on_mesh
         self._root_namespace = root_namespace
@@ -118,6 +120,7 @@ class Ingest:
 
     def _tell_mesh(self, mesh: MeshConfig) -> None:
         self._on_mesh(mesh)
+        self._discovered.select(mesh)
         self._mark()
 
     def _from_folder(self, key: Key, obj: Struct | None, generation: int) -> None:

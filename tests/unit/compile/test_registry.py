@@ -1,5 +1,9 @@
 """Services and endpoints from whatever declares them: slices, ServiceEntries, WorkloadEntries, pods."""
 
+import pytest
+
+from lateen.api.decode import decode_message
+from lateen.api.meshconfig import MeshConfig
 from lateen.compile.base import Base
 from lateen.graph import Graph
 from lateen.model.endpoint import Endpoint, Locality
@@ -21,6 +25,17 @@ ports: [{name: http, port: 8080}]
 endpoints:
 - {addresses: [10.0.0.1], conditions: {ready: true}, targetRef: {kind: Pod, name: web-1, namespace: default}}
 - {addresses: [10.0.0.2], conditions: {ready: false, serving: true, terminating: true}}
+"""
+
+
+OUTWARD = """
+kind: ServiceEntry
+apiVersion: networking.istio.io/v1
+metadata: {name: out, namespace: default}
+spec:
+  hosts: [out.example.com]
+  ports: [{number: 80, name: http, protocol: HTTP}]
+  resolution: DNS
 """
 
 
@@ -184,3 +199,37 @@ def test_a_change_of_a_pod_that_matters_to_nobody_stops_at_its_workload() -> Non
     memory.commit()
     graph: Graph = memory.graph
     assert {name for name, count in graph.counters.items() if count} == {"workloads"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "labels", "export", "seen"),
+    [
+        ("defaultVisibility: NAMESPACE", "{}", "['*']", ("default",)),
+        ("defaultVisibility: NAMESPACE", "{}", "[other]", ("~",)),
+        ("defaultVisibility: NONE", "{}", "['*']", ("~",)),
+        ("defaultVisibility: PUBLIC", "{}", "[other]", ("other",)),
+        ("{}", "{}", "['*']", ("*",)),
+        ("defaultVisibility: NONE, policies: [{visibility: PUBLIC, matchingRules: [RULE]}]", "{team: edge}", "['*']", ("*",)),
+        ("defaultVisibility: NONE, policies: [{visibility: PUBLIC, matchingRules: [RULE]}]", "{team: core}", "['*']", ("~",)),
+        ("defaultVisibility: NONE, policies: [{visibility: PUBLIC, matchingRules: [RULE, {}]}]", "{team: edge}", "['*']", ("~",)),
+        ("policies: [{visibility: NAMESPACE}, {visibility: NONE}]", "{}", "['*']", ("default",)),
+    ],
+)
+def test_the_mesh_says_who_sees_service_entries(settings: str, labels: str, export: str, seen: tuple[str, ...]) -> None:
+    """The first policy whose rules all fit the namespace's labels counts; it narrows what the entry exports itself to."""
+    rule = "{namespaceSelector: {matchExpressions: [{key: team, operator: In, values: [edge, rim]}]}}"
+    body = settings.replace("RULE", rule) if settings != "{}" else "policies: []"
+
+    def seen_by(text: str) -> tuple[str, ...]:
+        mesh, problems = decode_message(text.encode(), MeshConfig, "mesh")
+        assert not problems
+        memory = MemoryWorld(mesh=mesh)
+        memory.load(
+            f"{{kind: Namespace, apiVersion: v1, metadata: {{name: default, labels: {labels}}}}}\n---\n{OUTWARD}  exportTo: {export}"
+        )
+        assert not memory.problems
+        memory.commit()
+        return service(memory.world.base, "out.example.com").export_to
+
+    assert seen_by(f"serviceEntryVisibility: {{applyToSidecars: true, {body}}}") == seen
+    assert seen_by(f"serviceEntryVisibility: {{{body}}}") == (("other",) if "other" in export else ("*",))

@@ -118,6 +118,26 @@ def test_a_folder_is_served_and_its_changes_follow(discovery: Path, folder: Path
     client.close()
 
 
+def test_namespaces_that_are_not_selected_do_not_count(discovery: Path, folder: Path, port: int, tmp_path: Path) -> None:
+    """By their labels, live; the selectors go, and all count again. The root namespace always does."""
+    client = Client(port)
+    client.ask(CDS)
+    assert b"web.default" in b"".join(one.value for one in client.next().resources)
+    (folder / "system.yaml").write_text(WEB.replace("default", "istio-system").replace("0.9", "0.8"))
+    assert b"web.istio-system" in b"".join(one.value for one in client.next().resources)
+    (tmp_path / "mesh.yaml").write_text("discoverySelectors: [{matchExpressions: [{key: mesh, operator: In, values: [ours]}]}]\n")
+    names = b"".join(one.value for one in client.next().resources)
+    assert b"web.default" not in names
+    assert b"web.istio-system" in names
+    (folder / "namespace.yaml").write_text("{apiVersion: v1, kind: Namespace, metadata: {name: default, labels: {mesh: ours}}}")
+    assert b"web.default" in b"".join(one.value for one in client.next().resources)
+    (folder / "namespace.yaml").unlink()
+    assert b"web.default" not in b"".join(one.value for one in client.next().resources)
+    (tmp_path / "mesh.yaml").write_text("{}\n")
+    assert b"web.default" in b"".join(one.value for one in client.next().resources)
+    client.close()
+
+
 def test_without_a_source_there_is_nothing_to_serve() -> None:
     """Wrong usage, and what to name is said."""
     done = subprocess.run([sys.executable, "-m", "lateen.cli.main", "discovery"], capture_output=True, text=True, timeout=30, check=False)
