@@ -1,7 +1,7 @@
 """Who may speak to a pod in plain text, and how a pod learns who speaks to it."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -115,6 +115,28 @@ def test_disable_speaks_plain_text_within_the_mesh(clients: Clients) -> None:
         wait_until(lambda: peers(clients.meshed()) == "", seconds=10, what="the sidecars speak plain text to each other")
         assert clients.meshed().status == 200
         assert clients.plain().status == 200
+
+
+@pytest.mark.parametrize("policy", [NAMESPACE_STRICT, PORT_STRICT, DISABLE], ids=["namespace", "workload", "clients"])
+def test_programmed_counts_the_proxies_that_it_is_for(clients: Clients, policy: str) -> None:
+    """The sidecars of the namespace, the one of the workload; all that may call it too where it takes no mutual TLS any more."""
+    mesh = clients.mesh
+    name = "default" if policy is NAMESPACE_STRICT else "httpbin"
+    inside, gateways = ([pod for pod in mesh.objects("pods", place) if has_proxy(pod)] for place in ("default", "istio-system"))
+    concerned = {NAMESPACE_STRICT: len(inside), PORT_STRICT: 1, DISABLE: len(inside) + len(gateways)}[policy]
+    with mesh.applied(policy):
+        counted = ("True", f"{concerned} of {concerned} proxies hold generation 1")
+
+        def done() -> bool:
+            return mesh.conditions("peerauthentication", name).get("Programmed") == counted
+
+        wait_until(done, seconds=10, what=f"Programmed is {counted}", every=0.2)
+
+
+def has_proxy(pod: Mapping[str, Any]) -> bool:
+    """Whether a proxy stands beside the pod's programs, or is its only one."""
+    spec = pod["spec"]
+    return any(each["name"] == "istio-proxy" for each in (*spec["containers"], *spec.get("initContainers", ())))
 
 
 def test_the_application_is_told_who_calls(clients: Clients) -> None:

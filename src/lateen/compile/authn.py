@@ -6,15 +6,18 @@ The mesh's own default is PERMISSIVE. Port modes count only with a selector, and
 
 from collections.abc import Iterable, Sequence
 
+from msgspec import Struct
 from msgspec.structs import replace
 
+from lateen.api.meta import Key
 from lateen.api.security import AuthorizationPolicy, MutualTLS, PeerAuthentication, RequestAuthentication
 from lateen.model.authn import Authn, MtlsMode
 from lateen.model.endpoint import Endpoint
+from lateen.model.frame import Owner
 from lateen.model.scope import Selector
 from lateen.util.selectors import canonical, matches
 
-__all__ = ["disable_refused", "effective_authn", "namespace_mode", "selector_of"]
+__all__ = ["SecuredEndpoints", "disable_refused", "effective_authn", "namespace_mode", "selector_of"]
 
 
 def selector_of(policy: PeerAuthentication | AuthorizationPolicy | RequestAuthentication) -> Selector:
@@ -34,29 +37,53 @@ def effective_authn(policies: Iterable[PeerAuthentication], namespace: str, sele
     ordered = _oldest_first(policies)
     inherited = namespace_mode(ordered, namespace, root)
     own = next((p for p in ordered if p.metadata.namespace == namespace and selector_of(p) and selector_of(p) in selectors), None)
+    owners = _deciding(own, _first(ordered, namespace), _first(ordered, root))
     if own is None:
-        return Authn(mode=inherited)
+        return Authn(mode=inherited, owners=owners)
     mode = _mode(own, inherited)
     ports = {port: _setting(tls, mode) for port, tls in sorted(own.spec.port_level_mtls.items())}
-    return Authn(mode=mode, ports={port: port_mode for port, port_mode in ports.items() if port_mode != mode})
+    return Authn(mode=mode, ports={port: port_mode for port, port_mode in ports.items() if port_mode != mode}, owners=owners)
 
 
-def disable_refused(
-    endpoints: tuple[Endpoint, ...], policies: Iterable[PeerAuthentication], namespace: str, root: str
-) -> tuple[Endpoint, ...]:
-    """The endpoints, those without mutual TLS whose workload refuses it on their port."""
+class SecuredEndpoints(Struct, frozen=True):
+    """Endpoints, those without mutual TLS whose workload refuses it on their port; `owners` are the policies that made them so."""
+
+    endpoints: tuple[Endpoint, ...] = ()
+    owners: tuple[Owner, ...] = ()
+
+
+def disable_refused(endpoints: tuple[Endpoint, ...], policies: Iterable[PeerAuthentication], namespace: str, root: str) -> SecuredEndpoints:
+    """The endpoints as the policies have it."""
     policies = tuple(policies)
     if not policies:
-        return endpoints
+        return SecuredEndpoints(endpoints)
     known = {selector for policy in policies if (selector := selector_of(policy))}
+    owners: set[Owner] = set()
 
-    def refuses(endpoint: Endpoint) -> bool:
+    def secured(endpoint: Endpoint) -> Endpoint:
+        if endpoint.tls_mode != "istio":
+            return endpoint
         labels = dict(endpoint.labels)
         own = tuple(selector for selector in known if matches(selector, labels))
         authn = effective_authn(policies, namespace, own, root)
-        return authn.ports.get(endpoint.port, authn.mode) == MtlsMode.DISABLE
+        if authn.of(endpoint.port) != MtlsMode.DISABLE:
+            return endpoint
+        owners.update(authn.owners)
+        return replace(endpoint, tls_mode="disabled")
 
-    return tuple(replace(one, tls_mode="disabled") if one.tls_mode == "istio" and refuses(one) else one for one in endpoints)
+    return SecuredEndpoints(tuple(map(secured, endpoints)), tuple(sorted(owners)))
+
+
+def _deciding(*narrowest_first: PeerAuthentication | None) -> tuple[Owner, ...]:
+    """The policies that have a say, as far as the first that inherits from no wider one."""
+    found = dict[Owner, None]()
+    for policy in narrowest_first:
+        if policy is not None:
+            meta = policy.metadata
+            found[Key("PeerAuthentication", meta.namespace, meta.name), meta.generation] = None
+            if policy.spec.mtls is not None and policy.spec.mtls.mode != "UNSET":
+                break
+    return tuple(found)
 
 
 def _oldest_first(policies: Iterable[PeerAuthentication]) -> Sequence[PeerAuthentication]:

@@ -11,7 +11,7 @@ from lateen.api.destinationrule import TunnelSettings
 from lateen.api.meshconfig import DefaultTrafficPolicy
 from lateen.api.meta import Key
 from lateen.api.security import PeerAuthentication
-from lateen.compile.authn import disable_refused, namespace_mode
+from lateen.compile.authn import SecuredEndpoints, disable_refused, namespace_mode
 from lateen.compile.base import Base, mesh_of
 from lateen.compile.destinationrules import load_balancers, merge_rules, policy_for, rules_for
 from lateen.compile.inboundports import InboundPort, inbound_ports
@@ -86,7 +86,7 @@ class Clusters:
             "service views", self.of_client, lambda _read, _client, seen: (dict.fromkeys(seen), ())
         )
         self.policies: Collection[ServiceView, DestinationPolicy] = graph.one("destination policies", views, self._policy)
-        self._secured: Collection[ServiceKey, tuple[Endpoint, ...]] = graph.one("secured endpoints", base.endpoints, self._secure)
+        self._secured: Collection[ServiceKey, SecuredEndpoints] = graph.one("secured endpoints", base.endpoints, self._secure)
         self._reach: Collection[ServiceKey, Reach] = graph.one("reach", base.services, self._reach_of)
         self.plans: Collection[ClusterKey, ClusterPlan] = graph.many("clusters", views, self._clusters)
         self.endpoints: Collection[ClusterKey, EndpointsPlan] = graph.many("cluster endpoints", views, self._endpoints)
@@ -167,7 +167,7 @@ class Clusters:
         heads = (read.get(self._base.rule_heads, key) for key in rules)
         return any(head is not None and head.credentials for head in heads)
 
-    def _secure(self, read: Read, key: ServiceKey, endpoints: tuple[Endpoint, ...]) -> tuple[tuple[Endpoint, ...], Problems]:
+    def _secure(self, read: Read, key: ServiceKey, endpoints: tuple[Endpoint, ...]) -> tuple[SecuredEndpoints, Problems]:
         """Mutual TLS only to workload ports whose PeerAuthentication takes it."""
         policies = self._policies_of(read, key.namespace)
         return disable_refused(endpoints, policies, key.namespace, self._base.settings.root_namespace), ()
@@ -209,11 +209,11 @@ class Clusters:
         if service is None or not _apart(service, view):
             return {}, ()
         policy = read.get(self.policies, view)
-        endpoints = read.get(self._secured, view.service) or ()
-        owners = ((service.origin, service.generation),)
+        secured = read.get(self._secured, view.service) or SecuredEndpoints()
+        owners = ((service.origin, service.generation), *secured.owners)
         wanted = [one for one in clusters_of(service, policy) if not _passes_through(policy, one[2], one[1])]
         return {
-            (view, name): plan_endpoints(name, port, labels, endpoints, policy_for(policy, subset, port).tls, owners)
+            (view, name): plan_endpoints(name, port, labels, secured.endpoints, policy_for(policy, subset, port).tls, owners)
             for name, port, subset, labels in wanted
         }, ()
 

@@ -81,6 +81,7 @@ def plan_inbound(served: Iterable[InboundPort], authn: Authn, settings: InboundS
         chains=tuple(chains),
         intercepts="original_dst",
         inspectors=_inspectors(ports),
+        owners=authn.owners,
         rule_owners=settings.security.owners,
     )
 

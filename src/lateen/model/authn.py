@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from lateen.model.frame import Owner
+
 __all__ = ["Authn", "MtlsMode"]
 
 
@@ -17,10 +19,11 @@ class MtlsMode(StrEnum):
 
 
 class Authn(Struct, frozen=True, kw_only=True):
-    """The mode of a workload, and of those of its ports that differ."""
+    """The mode of a workload, and of those of its ports that differ; `owners` are the policies that decided."""
 
     mode: MtlsMode = MtlsMode.PERMISSIVE
     ports: Mapping[int, MtlsMode] = {}
+    owners: tuple[Owner, ...] = ()
 
     def of(self, port: int) -> MtlsMode:
         return self.ports.get(port, self.mode)

@@ -27,7 +27,7 @@ from lateen.server.refusals import Refusal, refusals_by_owner
 
 __all__ = ["Quarantine"]
 
-_GUARDS = ("AuthorizationPolicy", "RequestAuthentication")
+_GUARDS = ("AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication")
 _TRIAL_SECONDS = 0.5  # in which every Envoy has answered
 _log = log.get("quarantine")
 

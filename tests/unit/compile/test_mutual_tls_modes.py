@@ -106,3 +106,20 @@ def test_strict_looks_for_no_http_in_plaintext() -> None:
     """There is nothing to tell apart, and the first bytes need not be waited for."""
     assert [inspector.kind for inspector in listener(Protocol.HTTP, MtlsMode.STRICT).inspectors] == ["tls"]
     assert [inspector.kind for inspector in listener(Protocol.HTTP, MtlsMode.PERMISSIVE).inspectors] == ["tls", "http"]
+
+
+def test_the_policies_that_decide_own_what_is_made() -> None:
+    """From the narrowest to the first that inherits from no wider one; not one that a narrower or an older one leaves no say."""
+    mesh, own = policy(ROOT, "{mtls: {mode: STRICT}}", name="mesh"), policy("default", "{mtls: {mode: DISABLE}}", name="namespace")
+    newer = policy("default", "{mtls: {mode: STRICT}}", created="2027-01-01T00:00:00Z", name="newer")
+    ports = policy("default", "{selector: {matchLabels: {app: web}}, portLevelMtls: {9000: {mode: PERMISSIVE}}}", name="ports")
+    strict = policy("default", "{selector: {matchLabels: {app: web}}, mtls: {mode: STRICT}}", name="strict")
+
+    def owners(*policies: PeerAuthentication) -> list[str]:
+        return [key.name for key, _ in effective_authn(policies, "default", (LABELS,), ROOT).owners]
+
+    assert owners() == []
+    assert owners(mesh, own, newer) == ["namespace"]
+    assert owners(mesh, own, ports) == ["ports", "namespace"]
+    assert owners(mesh, ports) == ["ports", "mesh"]
+    assert owners(mesh, own, strict) == ["strict"]
