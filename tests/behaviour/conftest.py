@@ -64,9 +64,9 @@ def mesh(possible: None, samples: Path, tmp_path_factory: pytest.TempPathFactory
 
 
 @contextmanager
-def _live() -> Iterator[LiveEnvoy]:
+def _live(zone: str = "") -> Iterator[LiveEnvoy]:
     with TemporaryDirectory(prefix="lateen-") as folder:
-        envoy = LiveEnvoy(Path(folder))
+        envoy = LiveEnvoy(Path(folder), zone)
         envoy.start()
         try:
             envoy.serve(Server(port=8080), Server(port=9000, kind="tcp"), Server(port=53, kind="dns", answer="10.0.5.5"))
@@ -86,6 +86,13 @@ def sidecar(possible: None) -> Iterator[LiveEnvoy]:
 def gateway(possible: None) -> Iterator[LiveEnvoy]:
     """The same as a gateway: no Envoy becomes a gateway that was a sidecar."""
     with _live() as envoy:
+        yield envoy
+
+
+@pytest.fixture
+def zoned(possible: None) -> Iterator[LiveEnvoy]:
+    """A sidecar in region1.zone1 that is told of its like."""
+    with _live("region1.zone1") as envoy:
         yield envoy
 
 

@@ -3,8 +3,9 @@
 from collections import Counter
 
 import pytest
+from msgspec.structs import replace
 
-from lateen.testing.liveenvoy import LiveEnvoy
+from lateen.testing.liveenvoy import SIDECAR, LiveEnvoy
 from lateen.testing.manifests import rule, service
 from lateen.testing.waiting import wait_until
 from lateen.testing.yard import Dial, Server
@@ -80,3 +81,40 @@ def test_a_service_asks_for_its_own_zone(sidecar: LiveEnvoy) -> None:
     assert counts(sidecar) == {"region1.zone1": 40}
     sidecar.obey(hello())
     assert len(counts(sidecar)) == 4
+
+
+CLIENTS = "".join(
+    f"""
+---
+kind: Pod
+apiVersion: v1
+metadata:
+  name: client-{number}
+  namespace: default
+  labels: {{app: client, istio-locality: region1.zone{number}}}
+  ownerReferences: [{{apiVersion: apps/v1, kind: StatefulSet, name: client, uid: u, controller: true}}]
+spec: {{containers: [{{name: app, image: app}}]}}
+status: {{phase: Running, podIP: 10.0.9.{number}, podIPs: [{{ip: 10.0.9.{number}}}]}}
+"""
+    for number in (1, 2)
+)
+
+
+@pytest.mark.parametrize(
+    ("setting", "near", "seen"),
+    [
+        ("{enabled: true, minClusterSize: 1}", ("10.0.6.1", "10.0.6.2"), {"region1.zone1": 40}),
+        ("{enabled: true, minClusterSize: 10}", ("10.0.6.1", "10.0.6.2"), {"region1.zone1": 20, "region1.zone2": 20}),
+        ("{enabled: false, minClusterSize: 1}", ("10.0.6.1", "10.0.6.2"), {"region1.zone1": 20, "region1.zone2": 20}),
+        ("{enabled: true, minClusterSize: 1}", ("10.0.6.2", "10.0.6.3"), {"region1.zone2": 40}),
+        ("{minClusterSize: 1, failover: [{from: region1, to: region3}]}", ("10.0.6.3", "10.0.6.4"), {"region3.zone4": 40}),
+    ],
+)
+def test_envoy_keeps_to_its_zone(zoned: LiveEnvoy, setting: str, near: tuple[str, ...], seen: dict[str, int]) -> None:
+    """With as many clients as servers in each zone all stay; too few servers, or no such setting: all share. Regions have an order."""
+    proxy = replace(SIDECAR, workload="client", metadata=(("ENABLE_SELF_DISCOVERY", "true"),))
+    clients = service("client", 9, endpoints=("10.0.9.1", "10.0.9.2")) + CLIENTS
+    servers = service("hello", 6, target=8080, endpoints=near) + PODS
+    policy = f"{{loadBalancer: {{simple: ROUND_ROBIN, zoneAwareLbSetting: {setting}}}}}"
+    zoned.obey(servers, clients, rule(policy, host="hello"), proxy=replace(proxy, name="client-1"))
+    assert counts(zoned) == seen

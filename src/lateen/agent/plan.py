@@ -17,6 +17,7 @@ from lateen.api.decode import to_json
 from lateen.api.meshconfig import ProxyConfig
 from lateen.ca.signer import DEFAULT_TTL
 from lateen.ca.spiffe import Identity
+from lateen.compile.workloads import LOCALITY, place_in
 from lateen.model.patchplan import BOOTSTRAP_MARK, FilterPlan, mark_of
 from lateen.serve.udp_dns import Resolver
 from lateen.util import durations
@@ -54,7 +55,6 @@ class Workload(Struct, frozen=True, kw_only=True):
     annotations: Mapping[str, str] = {}
     node_name: str = ""
     ports: tuple[int, ...] = ()
-    locality: tuple[str, str, str] = ("", "", "")
 
 
 class AgentPlan(Struct, frozen=True, kw_only=True):
@@ -119,14 +119,16 @@ def envoy_argv(plan: AgentPlan) -> tuple[str, ...]:
 
 def bootstrap_plan(plan: AgentPlan) -> BootstrapPlan:
     """What Envoy is to know from its start."""
-    pod = plan.workload
+    pod, metadata = plan.workload, _metadata(plan)
+    place = place_in(pod.labels.get(LOCALITY, ""))
     return BootstrapPlan(
         node_id=f"{pod.kind}~{pod.address}~{pod.name}.{pod.namespace}~{pod.namespace}.svc.{plan.domain}",
         node_cluster=f"{pod.labels.get('app') or pod.workload}.{pod.namespace}",
-        metadata=_metadata(plan),
+        metadata=metadata,
         xds=plan.xds,
         sds=plan.as_seen(plan.socket),
-        locality=pod.locality,
+        locality=(place.region, place.zone, place.subzone),
+        peers=metadata.get("ENABLE_SELF_DISCOVERY") == "true",
         stats=stats_plan(pod.annotations, plan.proxy, (pod.address,)),
         runtime={key: _runtime_value(value) for key, value in plan.proxy.runtime_values.items()},
         admin_port=plan.ports.admin,

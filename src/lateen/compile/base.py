@@ -199,7 +199,8 @@ class Base:
     def _labels_near(self, read: Read) -> tuple[tuple[str, ...], Problems]:
         named = {name for head in read.all(self.rule_heads).values() for name in head.near}
         named |= {name for one in set(read.all(self._distributions).values()) for name in labels_asked(None, one)}
-        return tuple(sorted(named | set(labels_asked(mesh_of(read, self.mesh).locality_lb_setting)))), ()
+        mesh = mesh_of(read, self.mesh)
+        return tuple(sorted(named.union(labels_asked(mesh.locality_lb_setting), labels_asked(mesh.zone_aware_lb_setting)))), ()
 
     def _selectors(self, read: Read) -> "tuple[SelectorsInUse, Problems]":
         sources = {selector for head in read.all(self.route_heads).values() for selector in head.selectors}

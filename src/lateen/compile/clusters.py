@@ -106,6 +106,7 @@ class Clusters:
             connection_pool=policy.connection_pool,
             outlier_detection=policy.outlier_detection,
             locality=mesh.locality_lb_setting,
+            zones=mesh.zone_aware_lb_setting,
             ecdh_curves=mesh.tls_defaults.ecdh_curves,
             cipher_suites=mesh.tls_defaults.cipher_suites,
         ), ()

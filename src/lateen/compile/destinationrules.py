@@ -30,7 +30,7 @@ def head_of_rule(rule: DestinationRule, *, domain: str, default_export: tuple[st
         host=resolve(spec.host, meta.namespace, domain),
         export_to=exported_to(spec.export_to or default_export, meta.namespace),
         selector=selector,
-        near=tuple(sorted({name for settings in _balancers(rule) for name in labels_asked(settings.locality_lb_setting)})),
+        near=tuple(sorted({name for settings in _balancers(rule) for name in _labels_asked(settings)})),
         credentials=not selector and any(settings.credential_name for settings in _tls_settings(rule)),
     )
 
@@ -124,6 +124,10 @@ def policy_for(rule: DestinationPolicy | None, subset: str, port: int) -> PortPo
         retry_budget=over.retry_budget or base.retry_budget,
     )
     return _with_port(merged, over, port)
+
+
+def _labels_asked(settings: LoadBalancerSettings) -> tuple[str, ...]:
+    return (*labels_asked(settings.locality_lb_setting), *labels_asked(settings.zone_aware_lb_setting))
 
 
 def load_balancers(rule: DestinationPolicy | None, subset: str, port: int) -> Iterable[LoadBalancerSettings | None]:

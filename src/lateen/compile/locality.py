@@ -2,7 +2,8 @@
 
 A DestinationRule's `localityLbSetting` counts, else the Service's traffic distribution, else the mesh's setting. `distribute` shares
 traffic out by weight; otherwise nearer endpoints come first by priority, which Envoy leaves only for those that are ejected: without
-outlier detection nothing is preferred, except where the Service asks for it. Must not look at what a proxy says of itself beyond its view.
+outlier detection nothing is preferred, except where the Service asks for it. With `zoneAwareLbSetting` Envoy itself shares out among the
+zones of a region, and only regions are ordered here. Must not look at what a proxy says of itself beyond its view.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,15 +12,21 @@ from math import ceil
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lateen.api.destinationrule import LocalityDistribute, LocalityFailover, LocalityLoadBalancerSetting
+from lateen.api.destinationrule import (
+    LocalityDistribute,
+    LocalityFailover,
+    LocalityLoadBalancerSetting,
+    ZoneAwareLoadBalancerSetting,
+)
 from lateen.model.clusterplan import EndpointsPlan, LocalityPlan
 from lateen.model.destination import PortPolicy
 from lateen.model.endpoint import Endpoint, Locality
+from lateen.model.mesh import ClusterDefaults
 from lateen.model.scope import EndpointView, Selector
 from lateen.model.service import Service
 from lateen.util.selectors import canonical
 
-__all__ = ["Preference", "arrange", "labels_asked", "labels_of", "labels_seen", "preference_of", "topology"]
+__all__ = ["Preference", "arrange", "labels_asked", "labels_of", "labels_seen", "preference_of", "topology", "zones_of"]
 
 _REGION, _ZONE, _SUBZONE = "topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone"
 _NETWORK, _CLUSTER, _NODE = "topology.istio.io/network", "topology.istio.io/cluster", "kubernetes.io/hostname"
@@ -36,16 +43,27 @@ class Preference(Struct, frozen=True, kw_only=True):
     failover: tuple[LocalityFailover, ...] = ()
     priority: tuple[str, ...] = ()  # labels, of which as many as possible in a row are to be equal; `label=value` asks for a value
     weighted: bool = False
+    regions: bool = False  # the places of one region are alike
 
 
-def preference_of(policy: PortPolicy, service: Service, mesh: LocalityLoadBalancerSetting | None) -> Preference | None:
-    """What counts for a cluster; None where all endpoints are alike."""
+def zones_of(policy: PortPolicy, service: Service, mesh: ClusterDefaults) -> ZoneAwareLoadBalancerSetting | None:
+    """What a DestinationRule says of zones, or the mesh where neither rule nor Service says anything of places."""
     balancer = policy.load_balancer
+    if balancer is not None and (balancer.zone_aware_lb_setting is not None or balancer.locality_lb_setting is not None):
+        return balancer.zone_aware_lb_setting
+    return None if service.traffic_distribution in _DISTRIBUTIONS else mesh.zones
+
+
+def preference_of(policy: PortPolicy, service: Service, mesh: ClusterDefaults) -> Preference | None:
+    """What counts for a cluster; None where all endpoints are alike."""
+    balancer, zones = policy.load_balancer, zones_of(policy, service, mesh)
+    if zones is not None:
+        return Preference(failover=zones.failover, priority=zones.failover_priority, regions=True) if zones.enabled is not False else None
     setting = balancer.locality_lb_setting if balancer is not None else None
     labels = _DISTRIBUTIONS.get(service.traffic_distribution, ())
     if setting is None and labels:
         return Preference(priority=labels, weighted=True)
-    setting = setting or mesh
+    setting = setting or mesh.locality
     if setting is None or setting.enabled is False:
         return None
     if setting.distribute:
@@ -57,7 +75,7 @@ def preference_of(policy: PortPolicy, service: Service, mesh: LocalityLoadBalanc
     )
 
 
-def labels_asked(setting: LocalityLoadBalancerSetting | None, distribution: str = "") -> tuple[str, ...]:
+def labels_asked(setting: LocalityLoadBalancerSetting | ZoneAwareLoadBalancerSetting | None, distribution: str = "") -> tuple[str, ...]:
     """The labels of clients that endpoints are compared with."""
     named = setting.failover_priority if setting is not None else ()
     return tuple(name for name in (*named, *_DISTRIBUTIONS.get(distribution, ())) if "=" not in name)
@@ -94,7 +112,9 @@ def arrange(plan: EndpointsPlan, preference: Preference, view: EndpointView) -> 
     places = plan.localities
     if preference.priority:
         places = _by_labels(places, preference.priority, view.labels)
-    if preference.failover or not preference.priority:
+    if preference.regions:
+        places = _by_region(places, view.locality, preference.failover)
+    elif preference.failover or not preference.priority:
         places = _by_place(places, view.locality, preference.failover)
     return replace(plan, localities=places)
 
@@ -122,13 +142,30 @@ def _covers(pattern: str, place: Locality) -> bool:
 
 def _by_place(places: Iterable[LocalityPlan], here: Locality, rules: Iterable[LocalityFailover]) -> tuple[LocalityPlan, ...]:
     """The nearer the sooner; of other regions the one that is named first."""
-    heir = next((rule.to for rule in rules if rule.from_ == here.region), None)
+    heir = _heir(here, rules)
     return _without_gaps(places, lambda place: place.priority * _STEPS + _distance(here, place.locality, heir))
 
 
+def _by_region(places: Iterable[LocalityPlan], here: Locality, rules: Iterable[LocalityFailover]) -> tuple[LocalityPlan, ...]:
+    """The own region, the one that is named first, the others."""
+    heir = _heir(here, rules)
+    return _without_gaps(places, lambda place: place.priority * _STEPS + _abroad(here, place.locality, heir))
+
+
+def _heir(here: Locality, rules: Iterable[LocalityFailover]) -> str | None:
+    return next((rule.to for rule in rules if rule.from_ == here.region), None)
+
+
+def _abroad(here: Locality, there: Locality, heir: str | None) -> int:
+    """0 in the own region."""
+    if here.region == there.region:
+        return 0
+    return _STEPS - 1 if heir not in (None, there.region) else _STEPS - 2
+
+
 def _distance(here: Locality, there: Locality, heir: str | None) -> int:
-    if here.region != there.region:
-        return _STEPS - 1 if heir not in (None, there.region) else _STEPS - 2
+    if abroad := _abroad(here, there, heir):
+        return abroad
     if here.zone != there.zone:
         return 2
     return int(here.subzone != there.subzone)

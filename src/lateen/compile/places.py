@@ -53,7 +53,7 @@ class Places:
             return None, ()
         policy, defaults = read.get(self._clusters.policies, view), read.get(self._clusters.defaults, ()) or ClusterDefaults()
         found = {
-            name: preference_of(with_defaults(policy_for(policy, subset, port), defaults), service, defaults.locality)
+            name: preference_of(with_defaults(policy_for(policy, subset, port), defaults), service, defaults)
             for name, port, subset, _ in clusters_of(service, policy)
         }
         return {name: preference for name, preference in found.items() if preference is not None} or None, ()

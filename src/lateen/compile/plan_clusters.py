@@ -7,13 +7,13 @@ speaks TLS follows Istio's automatic mutual TLS unless the rule decides. Endpoin
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lateen.api.destinationrule import ClientTLSSettings, ConnectionPoolHTTP
+from lateen.api.destinationrule import ClientTLSSettings, ConnectionPoolHTTP, ZoneAwareLoadBalancerSetting
 from lateen.compile.destinationrules import policy_for
-from lateen.compile.locality import preference_of
+from lateen.compile.locality import preference_of, zones_of
 from lateen.compile.plan_policies import plan_breaker, plan_load_balancer, plan_outlier, plan_pool
 from lateen.compile.secretnames import CA_SUFFIX, resource_of
 from lateen.model.authn import MtlsMode
-from lateen.model.clusterplan import ClusterPlan, ClusterTls, EndpointsPlan, LoadBalancerPlan, PassthroughPlan
+from lateen.model.clusterplan import ClusterPlan, ClusterTls, EndpointsPlan, LoadBalancerPlan, PassthroughPlan, ZonesPlan
 from lateen.model.destination import DestinationPolicy, PortPolicy
 from lateen.model.mesh import ClusterDefaults
 from lateen.model.names import BLACK_HOLE, DYNAMIC_DNS, INBOUND_PASSTHROUGH, PASSTHROUGH, outbound_cluster, sni
@@ -92,6 +92,12 @@ def plan_outbound_clusters(
     return plans
 
 
+def _zones(setting: ZoneAwareLoadBalancerSetting | None) -> ZonesPlan | None:
+    if setting is None:
+        return None
+    return ZonesPlan(enabled=setting.enabled is not False, min_endpoints=setting.min_cluster_size)
+
+
 def _outbound(
     service: Service,
     port: Port,
@@ -110,7 +116,7 @@ def _outbound(
         kind = "ORIGINAL_DST"
     original = kind == "ORIGINAL_DST"
     protocol = _protocol(port, policy, mesh, gateway=gateway)
-    preference = preference_of(policy, service, mesh.locality)
+    preference = preference_of(policy, service, mesh)
     return ClusterPlan(
         name=outbound_cluster(port.number, subset, service.hostname),
         kind=kind,  # type: ignore[arg-type]  # the values of _KINDS
@@ -123,6 +129,7 @@ def _outbound(
         if original or kind == "DYNAMIC_DNS"
         else plan_load_balancer(policy.load_balancer),
         weighted=preference is not None and preference.weighted and not original,
+        zones=None if original else _zones(zones_of(policy, service, mesh)),
         breaker=plan_breaker(policy),
         pool=plan_pool(policy.connection_pool, mesh),
         outlier=plan_outlier(policy.outlier_detection),

@@ -6,17 +6,22 @@ A proxy's labels are looked at here and nowhere else: only which of the selector
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from lateen.api.meta import Key
 from lateen.compile.base import Base
 from lateen.compile.envoyfilters import patches_for
 from lateen.compile.gateways import services_of_gateway
 from lateen.compile.locality import labels_seen, topology
+from lateen.compile.plan_endpoints import plan_endpoints
 from lateen.compile.sidecars import choose_sidecar
 from lateen.compile.subjects import GATEWAY_NAME
 from lateen.graph import Collection, Graph, Read
-from lateen.model.endpoint import Locality
+from lateen.model.clusterplan import EndpointsPlan
+from lateen.model.endpoint import Endpoint, Locality
+from lateen.model.names import LOCAL_CLUSTER
 from lateen.model.patchplan import PatchRef
-from lateen.model.scope import Client, EndpointView, GatewayScope, InboundScope, OutboundScope, Proxy, Selector, ServiceInstance
+from lateen.model.scope import Client, EndpointView, GatewayScope, InboundScope, OutboundScope, Peers, Proxy, Selector, ServiceInstance
 from lateen.model.service import Port, Service
 from lateen.model.sidecar import SidecarHead
 from lateen.util.problem import Problems
@@ -25,6 +30,7 @@ from lateen.util.selectors import canonical, matches
 __all__ = ["Placed", "ScopeSet", "Scopes"]
 
 # A label of Services: the Service in front of a gateway does not decide on which ports the gateway listens.
+_TEMPLATE = "pod-template-hash"
 _TRANSLATED = ("experimental.istio.io/disable-gateway-port-translation", "true")
 
 
@@ -40,6 +46,7 @@ class ScopeSet(NamedTuple):
     gateway: tuple[GatewayScope, ...] = ()
     place: EndpointView = EndpointView()
     patches: tuple[PatchRef, ...] = ()
+    peers: tuple[Peers, ...] = ()
 
 
 class Scopes:
@@ -62,6 +69,9 @@ class Scopes:
             "gateway scopes", self.sets, lambda _r, s, _v: (dict.fromkeys(s.gateway), ())
         )
         self.places: Collection[Placed, None] = graph.many("places", self.sets, lambda _r, s, _v: (dict.fromkeys(_placed(s)), ()))
+        self.peers: Collection[Peers, EndpointsPlan] = graph.one(
+            "endpoints of peers", graph.many("peers", self.sets, lambda _r, s, _v: (dict.fromkeys(s.peers), ())), self._peer_endpoints
+        )
         self.clients: Collection[Client, None] = graph.many("clients", self.sets, lambda _r, s, _v: (dict.fromkeys(_clients(s)), ()))
 
     def _scopes(self, read: Read, _id: str, proxy: Proxy) -> tuple[ScopeSet, Problems]:
@@ -97,7 +107,17 @@ class Scopes:
             sidecar=client.sidecar if speaks else (),
             address=proxy.addresses[0] if speaks and proxy.addresses else "",
         )
-        return ScopeSet("sidecar", (outbound,), (inbound,), place=place, patches=patches), ()
+        return ScopeSet("sidecar", (outbound,), (inbound,), place=place, patches=patches, peers=_peers(proxy, labels, instances)), ()
+
+    def _peer_endpoints(self, read: Read, peers: Peers, _none: None) -> tuple[EndpointsPlan, Problems]:
+        """Those of its services' endpoints that are of the same workload, each address once."""
+        found: dict[str, Endpoint] = {}
+        for instance in peers.instances:
+            for endpoint in read.get(self._base.endpoints, instance.service) or ():
+                same = endpoint.workload == peers.workload and dict(endpoint.labels).get(_TEMPLATE, "") == peers.template
+                if same and endpoint.service_port == instance.port.number:
+                    found.setdefault(endpoint.address, replace(endpoint, service_port=0))
+        return plan_endpoints(LOCAL_CLUSTER, 0, {}, found.values()), ()
 
     def _client(self, read: Read, proxy: Proxy, sidecar: SidecarHead | None, selectors: tuple[Selector, ...]) -> Client:
         gateway = proxy.kind == "router"
@@ -169,6 +189,12 @@ class Scopes:
     def _named(self, read: Read, proxy: Proxy, port: Port) -> int:
         workload = read.get(self._base.workloads, Key("Pod", proxy.namespace, proxy.name))
         return workload.ports.get(port.target_name, 0) if workload is not None else 0
+
+
+def _peers(proxy: Proxy, labels: Mapping[str, str], instances: tuple[ServiceInstance, ...]) -> tuple[Peers, ...]:
+    if dict(proxy.metadata).get("ENABLE_SELF_DISCOVERY") != "true":
+        return ()
+    return (Peers(workload=proxy.workload, template=labels.get(_TEMPLATE, ""), instances=instances),)
 
 
 def _placed(scopes: ScopeSet) -> tuple[Placed, ...]:

@@ -9,10 +9,20 @@ from lateen.model.endpoint import Locality
 from lateen.model.workload import Workload
 from lateen.util.selectors import canonical
 
-__all__ = ["canonical_name", "compile_workload", "locality_of", "spiffe_uri", "tls_mode", "workload_name", "workload_tag"]
+__all__ = [
+    "LOCALITY",
+    "canonical_name",
+    "compile_workload",
+    "locality_of",
+    "place_in",
+    "spiffe_uri",
+    "tls_mode",
+    "workload_name",
+    "workload_tag",
+]
 
 _ENDED = ("Succeeded", "Failed")
-_LOCALITY = "istio-locality"  # a pod's label that overrules its node: region.zone.subzone
+LOCALITY = "istio-locality"  # a pod's label that overrules its node: region.zone.subzone
 _PLACE = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone")
 _TLS_MODE = "security.istio.io/tlsMode"
 _NAMES = ("service.istio.io/canonical-name", "app.kubernetes.io/name", "app")
@@ -61,7 +71,7 @@ def compile_workload(pod: Pod, node: Callable[[str], Node | None], *, trust_doma
     if status.phase in _ENDED:
         return None
     name, labels = workload_name(meta), meta.labels
-    own = labels.get(_LOCALITY, "")
+    own = labels.get(LOCALITY, "")
     ports = (one for container in spec.containers for one in container.ports)
     return Workload(
         name=meta.name,
@@ -71,7 +81,7 @@ def compile_workload(pod: Pod, node: Callable[[str], Node | None], *, trust_doma
         labels=canonical(labels),
         identity=spiffe_uri(trust_domain, meta.namespace, spec.service_account_name or "default"),
         tls_mode=tls_mode(labels),
-        locality=_named_place(own) if own else locality_of(node(spec.node_name) if spec.node_name else None),
+        locality=place_in(own) if own else locality_of(node(spec.node_name) if spec.node_name else None),
         cluster=cluster,
         node=spec.node_name,
         tag=workload_tag(labels, name, meta.namespace, cluster),
@@ -81,7 +91,7 @@ def compile_workload(pod: Pod, node: Callable[[str], Node | None], *, trust_doma
     )
 
 
-def _named_place(text: str) -> Locality:
+def place_in(text: str) -> Locality:
     """`region/zone/subzone`, in labels with dots instead."""
     parts = (text if "/" in text else text.replace(".", "/")).split("/")
     return Locality(*[*parts, "", ""][:3])

@@ -104,6 +104,13 @@ class PassthroughPlan(Struct, frozen=True):
     dynamic: bool = False  # the endpoint is the host that a request asks for
 
 
+class ZonesPlan(Struct, frozen=True, kw_only=True):
+    """Whether Envoy keeps requests in its own zone as far as the zone's share of clients goes; with fewer endpoints it does not."""
+
+    enabled: bool
+    min_endpoints: int | None = None
+
+
 class ClusterPlan(Struct, frozen=True, kw_only=True):
     """A cluster of a service port, of a subset of it, or of an inbound port."""
 
@@ -117,6 +124,7 @@ class ClusterPlan(Struct, frozen=True, kw_only=True):
     protocol: Literal["default", "http2", "client"] = "default"
     load_balancer: LoadBalancerPlan = LoadBalancerPlan()
     weighted: bool = False  # localities share traffic by their weights
+    zones: ZonesPlan | None = None
     breaker: BreakerPlan = BreakerPlan()
     pool: PoolPlan = PoolPlan()
     outlier: OutlierPlan | None = None

@@ -2,7 +2,13 @@
 
 from msgspec import Struct
 
-from lateen.api.destinationrule import ConnectionPoolSettings, LocalityLoadBalancerSetting, OutlierDetection, TcpKeepalive
+from lateen.api.destinationrule import (
+    ConnectionPoolSettings,
+    LocalityLoadBalancerSetting,
+    OutlierDetection,
+    TcpKeepalive,
+    ZoneAwareLoadBalancerSetting,
+)
 
 __all__ = ["ClusterDefaults", "Settings"]
 
@@ -31,5 +37,6 @@ class ClusterDefaults(Struct, frozen=True, kw_only=True):
     connection_pool: ConnectionPoolSettings | None = None
     outlier_detection: OutlierDetection | None = None
     locality: LocalityLoadBalancerSetting | None = None
+    zones: ZoneAwareLoadBalancerSetting | None = None
     ecdh_curves: tuple[str, ...] = ()
     cipher_suites: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ __all__ = [
     "BLACK_HOLE",
     "DYNAMIC_DNS",
     "INBOUND_PASSTHROUGH",
+    "LOCAL_CLUSTER",
     "LOOPBACK",
     "PASSTHROUGH",
     "UNIX",
@@ -17,6 +18,7 @@ BLACK_HOLE = "BlackHoleCluster"
 PASSTHROUGH = "PassthroughCluster"
 DYNAMIC_DNS = "AllowAnyDynamicDNSCluster"
 INBOUND_PASSTHROUGH = "InboundPassthroughCluster"
+LOCAL_CLUSTER = "local_cluster"
 LOOPBACK = "127.0.0.1"
 UNIX = "unix://"  # before the path of a socket
 

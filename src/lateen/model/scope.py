@@ -11,7 +11,18 @@ from lateen.api.meta import Key
 from lateen.model.endpoint import Locality
 from lateen.model.service import Port, ServiceKey
 
-__all__ = ["Client", "EndpointView", "GatewayScope", "InboundScope", "OutboundScope", "Proxy", "Scope", "Selector", "ServiceInstance"]
+__all__ = [
+    "Client",
+    "EndpointView",
+    "GatewayScope",
+    "InboundScope",
+    "OutboundScope",
+    "Peers",
+    "Proxy",
+    "Scope",
+    "Selector",
+    "ServiceInstance",
+]
 
 Selector = tuple[tuple[str, str], ...]  # sorted label pairs
 
@@ -79,6 +90,14 @@ class GatewayScope(Struct, frozen=True, kw_only=True, order=True):
     selectors: tuple[Selector, ...] = ()  # of security policies, that match
     name: str = ""  # of the Kubernetes Gateway it serves, if any
     instances: tuple[ServiceInstance, ...] = ()  # port mapping: Gateway port number -> target port
+
+
+class Peers(Struct, frozen=True, kw_only=True, order=True, cache_hash=True):
+    """Of a proxy that is told of its like: what makes them so. `template` tells the pods of one version of a Deployment."""
+
+    workload: str
+    template: str = ""
+    instances: tuple[ServiceInstance, ...] = ()
 
 
 class EndpointView(Struct, frozen=True, kw_only=True, order=True, cache_hash=True):

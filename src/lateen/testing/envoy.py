@@ -16,6 +16,7 @@ from lateen.agent.plan import ENVOY
 from lateen.ca.csr import new_request
 from lateen.ca.signer import SelfSignedRoot, Signer
 from lateen.ca.spiffe import Identity
+from lateen.compile.workloads import place_in
 from lateen.model.frame import Snapshot
 from lateen.model.scope import Proxy
 from lateen.model.secretplan import SecretPlan
@@ -85,11 +86,13 @@ class _Hub:
 class AcceptingEnvoy:
     """Start it in `folder` (short: sockets lie there), `load` configurations one after another, stop it.
 
-    `enter`: the command that runs another where Envoy is to run; a new network namespace unless told.
+    `enter`: the command that runs another where Envoy is to run; a new network namespace unless told. With a `zone` (region.zone) it
+    stands there and is told of its like.
     """
 
-    def __init__(self, folder: Path, enter: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, enter: Sequence[str] = (), zone: str = "") -> None:
         self._folder = folder
+        self._zone = zone
         self._enter = enter or ("unshare", "--net", *(() if os.getuid() == 0 else ("--map-root-user",)))
         self._hub = _Hub()
         self._door: Door | None = None
@@ -105,6 +108,7 @@ class AcceptingEnvoy:
         self._door = open_plaintext_door(f"unix:{ads}").serve(AdsService(self._hub, callers=None))
         await self._door.start()
         await self._sds.start()
+        place = place_in(self._zone)
         plan = BootstrapPlan(
             node_id="sidecar~10.0.0.1~app.default~default.svc.cluster.local",
             node_cluster="app.default",
@@ -112,6 +116,8 @@ class AcceptingEnvoy:
             xds=Pipe(str(ads)),
             sds=str(self._folder / "sds.sock"),
             stats=StatsPlan(prefixes=_STATISTICS),
+            locality=(place.region, place.zone, place.subzone),
+            peers=bool(self._zone),
         )
         bootstrap = self._folder / "bootstrap.pb"
         bootstrap.write_bytes(build_bootstrap(plan))

@@ -92,10 +92,11 @@ def logging_to(folder: Path, mesh: MeshConfig | None = None) -> MeshConfig:
 
 
 class LiveEnvoy:
-    """Start it in a folder with a short name, `hold` a configuration, `call`, stop it."""
+    """Start it in a folder with a short name, `hold` a configuration, `call`, stop it; with a `zone` it routes by zones."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, zone: str = "") -> None:
         self.folder = folder
+        self._zone = zone
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._envoy: AcceptingEnvoy | None = None
@@ -117,7 +118,7 @@ class LiveEnvoy:
             raise AssertionError(f"no network namespace: {self._yard.stderr.read() if self._yard.stderr else ''}")
         self._log.touch()
         enter = ("nsenter", f"--target={self._yard.pid}", *(("--user", "--preserve-credentials") if users else ()), "--net")
-        self._envoy = AcceptingEnvoy(self.folder, enter)
+        self._envoy = AcceptingEnvoy(self.folder, enter, self._zone)
         self._thread.start()
         self._run(self._envoy.start())
 

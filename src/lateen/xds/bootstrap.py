@@ -16,9 +16,10 @@ from envoy.extensions.resource_monitors.downstream_connections.v3 import downstr
 from google.protobuf import json_format
 from msgspec import Struct
 
+from lateen.model.names import LOCAL_CLUSTER
 from lateen.model.patchplan import FilterPlan
 from lateen.util.regexes import LARGEST_PROGRAM
-from lateen.xds.bootstrapclusters import Pipe, Tcp, build_local_cluster, build_sds_cluster, build_xds_cluster
+from lateen.xds.bootstrapclusters import Pipe, Tcp, build_local_cluster, build_peers_cluster, build_sds_cluster, build_xds_cluster
 from lateen.xds.bootstraplisteners import build_health_listener, build_prometheus_listener
 from lateen.xds.bootstrapstats import StatsPlan, build_stats_config
 from lateen.xds.pack import serialise
@@ -58,6 +59,7 @@ class BootstrapPlan(Struct, frozen=True, kw_only=True):
     health_port: int = 15021
     prometheus_port: int = 15090
     outlier_log: str = ""
+    peers: bool = False  # the proxy is told of its like, for routing by zones
     changes: tuple[FilterPlan, ...] = ()  # of EnvoyFilters
 
 
@@ -86,6 +88,7 @@ def build_bootstrap(plan: BootstrapPlan) -> bytes:
     message.cluster_manager.outlier_detection.event_log_path = plan.outlier_log
     if not plan.outlier_log:
         message.cluster_manager.ClearField("outlier_detection")
+    message.cluster_manager.local_cluster_name = LOCAL_CLUSTER if plan.peers else ""
     message.cluster_manager.enable_deferred_cluster_creation = True
     message.deferred_stat_options.enable_deferred_creation_stats = True
     patch_bootstrap(message, plan.changes)
@@ -121,6 +124,7 @@ def _clusters(plan: BootstrapPlan) -> tuple[cluster_pb2.Cluster, ...]:
         build_local_cluster("agent", plan.agent_port),
         build_sds_cluster(plan.sds),
         build_xds_cluster(plan.xds),
+        *((build_peers_cluster(),) if plan.peers else ()),
     )
 
 

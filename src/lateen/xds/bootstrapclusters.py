@@ -3,15 +3,16 @@
 from ipaddress import ip_address
 
 from envoy.config.cluster.v3 import cluster_pb2
-from envoy.config.core.v3 import address_pb2, base_pb2
+from envoy.config.core.v3 import address_pb2, base_pb2, config_source_pb2
 from envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from msgspec import Struct
 
+from lateen.model.names import LOCAL_CLUSTER
 from lateen.xds.sds import from_agent
 from lateen.xds.values import set_duration
 
-__all__ = ["Pipe", "Tcp", "build_local_cluster", "build_sds_cluster", "build_xds_cluster"]
+__all__ = ["Pipe", "Tcp", "build_local_cluster", "build_peers_cluster", "build_sds_cluster", "build_xds_cluster"]
 
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _MILLISECOND = 1_000_000
@@ -35,6 +36,17 @@ class Tcp(Struct, frozen=True, tag=True):
 def build_local_cluster(name: str, port: int) -> cluster_pb2.Cluster:
     """A port of this pod's loopback."""
     return _cluster(name, _socket("127.0.0.1", port), timeout=250 * _MILLISECOND)
+
+
+def build_peers_cluster() -> cluster_pb2.Cluster:
+    """The pods of this pod's own workload, whose endpoints the control plane tells."""
+    cluster = cluster_pb2.Cluster(name=LOCAL_CLUSTER, alt_stat_name=f"{LOCAL_CLUSTER};", type=cluster_pb2.Cluster.EDS)
+    set_duration(cluster.connect_timeout, 1000 * _MILLISECOND)
+    source = cluster.eds_cluster_config.eds_config
+    source.ads.SetInParent()
+    set_duration(source.initial_fetch_timeout, 0)
+    source.resource_api_version = config_source_pb2.ApiVersion.V3
+    return cluster
 
 
 def build_sds_cluster(path: str) -> cluster_pb2.Cluster:

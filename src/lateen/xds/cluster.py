@@ -43,6 +43,11 @@ def build_cluster(plan: ClusterPlan) -> pb.Cluster:
         cluster.common_lb_config.healthy_panic_threshold.value = plan.outlier.min_health_percent if plan.outlier is not None else 0
     if plan.weighted:
         cluster.common_lb_config.locality_weighted_lb_config.SetInParent()
+    if plan.zones is not None:
+        zones = cluster.common_lb_config.zone_aware_lb_config
+        zones.routing_enabled.value = 100 if plan.zones.enabled else 0
+        if plan.zones.min_endpoints is not None:
+            zones.min_cluster_size.value = plan.zones.min_endpoints
     if plan.outlier is not None:
         cluster.outlier_detection.CopyFrom(_outlier(plan.outlier))
     if plan.tls is not None:

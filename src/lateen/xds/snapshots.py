@@ -19,7 +19,7 @@ from lateen.model.listenerplan import ListenerPlan
 from lateen.model.names import inbound_cluster
 from lateen.model.patchplan import FilterPlan, Key, Patch
 from lateen.model.routeplan import VirtualHostPlan
-from lateen.model.scope import Client, EndpointView, GatewayScope, InboundScope, OutboundScope
+from lateen.model.scope import Client, EndpointView, GatewayScope, InboundScope, OutboundScope, Peers
 from lateen.model.secretplan import SecretPlan
 from lateen.model.text import TEXT_KINDS, Mark, Texts
 from lateen.util.problem import Problem, Problems
@@ -83,6 +83,7 @@ class Snapshots:
         )
         self._near: Collection[Placed, Snapshot] = graph.one("frames by place", places.of_client, self._frames_near)
         self._client_secrets: Collection[Client, Frames] = graph.one("secret frames of clients", world.credentials.secrets, _secret_frames)
+        self._peers: Collection[Peers, Frame] = graph.one("frames of peers", scopes.peers, _peers_frame)
         self._snapshots: Collection[ScopeSet, Snapshot] = graph.one("snapshots", scopes.sets, self._snapshot)
         self._changes: Collection[Key, tuple[Ready, ...]] = graph.one(
             "changes by envoy filters", world.base.envoy_filters, lambda _read, _key, plan: parse_plan(plan)
@@ -162,7 +163,7 @@ class Snapshots:
         clusters, endpoints = self._of_client(read, outbound.client, scopes.place)
         return {
             CLUSTER: _joined(clusters, read.get(self._inbound_clusters, inbound) or {}),
-            ENDPOINTS: endpoints,
+            ENDPOINTS: _joined(endpoints, {frame.name: frame for one in scopes.peers if (frame := read.get(self._peers, one)) is not None}),
             EXTENSION: {**sent_out[EXTENSION], **taken_in[EXTENSION]},
             LISTENER: {**sent_out[LISTENER], **taken_in[LISTENER]},
             ROUTES: read.get(self._route_frames, outbound) or {},
@@ -275,6 +276,10 @@ def _cluster_frame(_read: Read, key: tuple[ServiceView | PlacedView, str], plan:
 
 def _endpoint_frame(_read: Read, key: tuple[ServiceView | PlacedView, str], plan: EndpointsPlan) -> tuple[Frame, Problems]:
     return pack(key[1], ENDPOINTS, build_load_assignment(plan), plan.owners), ()
+
+
+def _peers_frame(_read: Read, _peers: Peers, plan: EndpointsPlan) -> tuple[Frame, Problems]:
+    return pack(plan.cluster, ENDPOINTS, build_load_assignment(plan), plan.owners), ()
 
 
 def _inbound_frames(_read: Read, _scope: InboundScope, plans: tuple[ClusterPlan, ...]) -> tuple[Frames, Problems]:

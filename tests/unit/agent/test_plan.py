@@ -19,10 +19,9 @@ REVIEWS = Workload(
     service_account="bookinfo-reviews",
     address="10.177.0.5",
     workload="reviews-v2",
-    labels={"app": "reviews", "version": "v2"},
+    labels={"app": "reviews", "version": "v2", "istio-locality": "region1.zone1"},
     annotations={"sidecar.istio.io/statsInclusionPrefixes": "http.{pod_ip}_,cluster.out", "example.com/long": "x" * 100},
     ports=(9080,),
-    locality=("region1", "zone1", ""),
 )
 
 
