@@ -161,3 +161,27 @@ ports: [{name: http, port: 8080}]
         found[publish] = [answered(one) for one in sidecar.ask(*calls)]
     same = ["10.0.1.1:8080", "10.3.0.7:8080", "10.3.0.7:8080"]
     assert found == {"true": [*same, "10.3.0.8:8080"], "false": [*same, "503"]}
+
+
+@pytest.mark.parametrize(
+    ("visibility", "namespace", "status"),
+    [
+        ("NONE", "default", "502"),
+        ("NAMESPACE", "default", "10.3.0.1:8080"),
+        ("NAMESPACE", "other", "502"),
+        ("PUBLIC", "other", "10.3.0.1:8080"),
+    ],
+)
+def test_the_mesh_says_who_sees_an_entry(sidecar: LiveEnvoy, visibility: str, namespace: str, status: str) -> None:
+    """Who does not see it is sent nowhere (0), whatever it exports itself to; a namespace's label may make an exception of it."""
+    settings = (
+        "outboundTrafficPolicy: {mode: REGISTRY_ONLY}\nserviceEntryVisibility:\n  applyToSidecars: true\n"
+        f"  defaultVisibility: {visibility}\n"
+        "  policies: [{visibility: PUBLIC, matchingRules: [{namespaceSelector: {matchLabels: {open: yes-it-is}}}]}]\n"
+    )
+    one = entry(f"resolution: STATIC, endpoints: [{{address: 10.3.0.1}}], {PORT}", namespace=namespace)
+    sidecar.obey(one, mesh=settings)
+    assert answered(sidecar.ask(call())[0]) == status
+    label = f"---\nkind: Namespace\napiVersion: v1\nmetadata: {{name: {namespace}, labels: {{open: yes-it-is}}}}\n"
+    sidecar.obey(one, label, mesh=settings)
+    assert answered(sidecar.ask(call())[0]) == "10.3.0.1:8080"
