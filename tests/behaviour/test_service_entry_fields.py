@@ -166,9 +166,9 @@ ports: [{name: http, port: 8080}]
 @pytest.mark.parametrize(
     ("visibility", "namespace", "status"),
     [
-        ("NONE", "default", "502"),
+        ("NONE", "default", "0"),
         ("NAMESPACE", "default", "10.3.0.1:8080"),
-        ("NAMESPACE", "other", "502"),
+        ("NAMESPACE", "other", "0"),
         ("PUBLIC", "other", "10.3.0.1:8080"),
     ],
 )
