@@ -113,6 +113,7 @@ class LiveEnvoy:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            env={**os.environ, "PATH": os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))},
         )
         if self._line() != "ready":
             raise AssertionError(f"no network namespace: {self._yard.stderr.read() if self._yard.stderr else ''}")
