@@ -15,6 +15,7 @@ from lateen.ca.spiffe import Identity
 from lateen.model.secretplan import SecretPlan
 from lateen.runtime import log, tasks
 from lateen.runtime.clock import Clock
+from lateen.util.times import rfc3339
 
 __all__ = ["Certificates", "OwnSigner", "Secrets"]
 
@@ -105,8 +106,10 @@ class Certificates:
         chain = await self._source.sign(request, self._ttl)
         if len(chain) < 2:
             raise ValueError("the authority gave no root along with the certificate")
-        now = self._clock.now()
-        self.expires = expires(chain[0])
+        now, ends = self._clock.now(), expires(chain[0])
+        if ends <= now:
+            raise ValueError(f"the one that was given ended at {rfc3339(ends)}: set this machine's clock, or the control plane's")
+        self.expires = ends
         self._rotate_in = rotate_in(issued=now, expires=self.expires, now=now, jitter=_dice.uniform(-1, 1))
         self.count += 1
         own = SecretPlan(name="default", key=key, chain=b"".join(chain[:-1]))

@@ -3,19 +3,21 @@
 The token's file is read for every request, so that a token which was renewed counts; so is the file of roots. Must not keep either.
 """
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import grpc
 
+from lateen.runtime import log
+from lateen.runtime.clock import Clock, until_set
 from lateen.serve.grpc_ca import SERVICE, message_types
 
 __all__ = ["RemoteAuthority"]
 
 _LONGEST = 16 * 1024  # bytes of a token
 _SECONDS = 10.0
+_log = log.get("certificates")
 
 
 class RemoteAuthority:
@@ -23,7 +25,8 @@ class RemoteAuthority:
 
     revoked = b""  # proxies of machines are told no lists
 
-    def __init__(self, address: str, server_name: str, roots: Path, token: Path) -> None:
+    def __init__(self, address: str, server_name: str, roots: Path, token: Path, clock: Clock) -> None:
+        self._clock = clock
         self._address = address
         self._options = (("grpc.ssl_target_name_override", server_name),)
         self._roots = roots
@@ -46,8 +49,9 @@ class RemoteAuthority:
         return tuple(part.encode() for part in answer.cert_chain)
 
     async def changed(self) -> None:
-        """Another authority is not heard of before the next renewal."""
-        await asyncio.Event().wait()
+        """Another authority is not heard of before the next renewal; a clock that was set makes certificates old, or not valid yet."""
+        moved = await until_set(self._clock)
+        _log.warning("the machine's clock was set: the certificate is renewed", by_seconds=round(moved))
 
 
 def _read(path: Path, what: str) -> bytes:

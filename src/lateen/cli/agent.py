@@ -48,7 +48,7 @@ async def _run(told: Told) -> None:
         if state.ended:
             end.set()
 
-    source, host = RemoteAuthority(told.authority, told.server_name, told.roots, told.token), Host()
+    source, host = RemoteAuthority(told.authority, told.server_name, told.roots, told.token, SystemClock()), Host()
     running = Agent(told.plan, host, host, source, SystemClock(), on_state)
     try:
         await running.start()

@@ -22,6 +22,7 @@ __all__ = ["API_ADDRESS", "ApiDoor", "load_or_create_door", "read_door"]
 API_ADDRESS = ("127.0.0.1", 16443)
 _YEARS = timedelta(days=3650)
 _EARLIER = timedelta(hours=1)  # clocks differ
+_TOKEN = 43  # characters: 32 bytes
 
 
 class ApiDoor(Struct, frozen=True, kw_only=True):
@@ -53,14 +54,17 @@ def load_or_create_door(folder: Path, port: int, now: float) -> ApiDoor:
 
 
 def read_door(folder: Path) -> ApiDoor:
-    """The door as it was made last; OSError when there is none."""
+    """The door as it was made last; OSError when there is none, ValueError when it is not as it was made."""
     certificate = folder / "api.pem"
     pem = certificate.read_text(encoding="ascii")
     end = "-----END CERTIFICATE-----\n"
+    token = (folder / "token").read_bytes()
+    if len(token.strip()) < _TOKEN:
+        raise ValueError("the token was cut")  # a short one could be guessed, an empty one lets everybody in
     return ApiDoor(
         certificate=certificate,
         authority=pem[: pem.index(end) + len(end)],
-        token=Secret((folder / "token").read_bytes()),
+        token=Secret(token),
         address=(folder / "address").read_text(encoding="ascii"),
     )
 

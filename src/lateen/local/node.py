@@ -98,6 +98,7 @@ class Node:
 
     async def start(self) -> None:
         """Return once every pod's status is this node's own word, not that of one that ended."""
+        self._tokens.check()
         shutil.rmtree(self._folders.lasting, ignore_errors=True)
         for folder in (self._folders.lasting, self._folders.logs):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -46,6 +47,11 @@ class Tokens:
         """A token of an account that no pod stands for, and when it expires."""
         return self._issue(namespace, account, audiences, seconds, {})
 
+    def check(self) -> None:
+        """Read the key where there is one; OSError with a sentence when it is of no use."""
+        if self._path.exists():
+            self._key = self._load()
+
     def claims(self, token: str) -> Mapping[str, Any]:
         """What a token of ours that counts now says; ValueError with a sentence for any other."""
         key = self._key = self._key or self._load()
@@ -75,14 +81,27 @@ class Tokens:
 
     def _load(self) -> ec.EllipticCurvePrivateKey:
         if self._path.exists():
-            found = serialization.load_pem_private_key(self._path.read_bytes(), None)
-            if not isinstance(found, ec.EllipticCurvePrivateKey):
-                raise ValueError(f"{self._path} holds no key of the kind that signs tokens here; remove it to have a new one made.")
-            return found
+            return self._read()
         key = ec.generate_private_key(ec.SECP256R1())
         plain = serialization.NoEncryption()
         write_private(self._path, key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
         return key
+
+    def _read(self) -> ec.EllipticCurvePrivateKey:
+        try:
+            found = serialization.load_pem_private_key(self._path.read_bytes(), None)
+        except OSError as error:
+            raise OSError(
+                f"{self._path}: cannot be read: {error.strerror}. Give it back to the user that runs the mesh, mode 0600."
+            ) from None
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            found = None
+        if not isinstance(found, ec.EllipticCurvePrivateKey) or not isinstance(found.curve, ec.SECP256R1):
+            raise OSError(
+                f"{self._path}: expected the key that signs tokens of service accounts (PEM, P-256). Put back the file that belongs to "
+                "this mesh, or remove it to have a new one made; tokens given before are no good then."
+            )
+        return found
 
 
 def _public(key: ec.EllipticCurvePrivateKey) -> bytes:

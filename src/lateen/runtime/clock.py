@@ -7,7 +7,9 @@ import asyncio
 import time
 from typing import Protocol
 
-__all__ = ["Clock", "SystemClock"]
+__all__ = ["Clock", "SystemClock", "until_set"]
+
+_LOOKS, _MOVED = 10.0, 30.0  # seconds between looks; a clock that moved by less was corrected
 
 
 class Clock(Protocol):
@@ -29,3 +31,14 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+async def until_set(clock: Clock) -> float:
+    """Wait until somebody has set the clock; by how many seconds."""
+    now, monotonic = clock.now(), clock.monotonic()
+    while True:
+        await clock.sleep(_LOOKS)
+        before, passed = now, clock.monotonic() - monotonic
+        now, monotonic = clock.now(), clock.monotonic()
+        if abs(moved := now - before - passed) > _MOVED:
+            return moved

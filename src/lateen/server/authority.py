@@ -15,14 +15,13 @@ from lateen.api.kinds import info_of
 from lateen.ca.plugin import FILES, read_plugin
 from lateen.ca.signer import Issuer, RootError, SelfSignedRoot, Signer
 from lateen.runtime import log, tasks
-from lateen.runtime.clock import Clock
+from lateen.runtime.clock import Clock, until_set
 from lateen.sources.kubeclient import KubeClient
 
 __all__ = ["SECRET", "AuthorityKeeper", "renewal_due"]
 
 SECRET = "cacerts"  # noqa: S105 - the name of an object
 _FOLDER_LOOKS, _ROOT_LOOKS = 2.0, 3600.0  # seconds
-_CLOCK_LOOKS, _MOVED = 10.0, 30.0  # seconds; certificates are good for two minutes before they are made
 _SPREAD = 3.0  # seconds for new roots to reach every proxy before anything is signed with them
 _LAST_FIFTH = 0.2
 _log = log.get("authority")
@@ -115,14 +114,10 @@ class AuthorityKeeper:
 
     async def _follow_clock(self) -> None:
         """A clock that was set makes certificates old, or not valid yet: all are made anew."""
-        now, monotonic = self._clock.now(), self._clock.monotonic()
         while True:
-            await self._clock.sleep(_CLOCK_LOOKS)
-            before, passed = now, self._clock.monotonic() - monotonic
-            now, monotonic = self._clock.now(), self._clock.monotonic()
-            if abs(moved := now - before - passed) > _MOVED:
-                _log.warning("the machine's clock was set: all certificates are renewed", by_seconds=round(moved))
-                self._signer.reissue()
+            moved = await until_set(self._clock)  # certificates are good for two minutes before they are made: less does nothing
+            _log.warning("the machine's clock was set: all certificates are renewed", by_seconds=round(moved))
+            self._signer.reissue()
 
     async def _follow_time(self) -> None:
         while True:

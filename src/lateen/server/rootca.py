@@ -34,9 +34,14 @@ def load_or_create_root(directory: Path, trust_domain: str, clock: Clock) -> Sel
         return root
     except OSError as error:
         raise RootError(f"{path}: cannot be read: {error.strerror}. Give it back to the user that runs the mesh, mode 0600.") from None
-    with os.fdopen(descriptor, "rb") as file:
-        os.fchmod(file.fileno(), 0o600)
-        pem = file.read()
+    try:
+        with os.fdopen(descriptor, "rb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            pem = file.read()
+    except IsADirectoryError:
+        raise RootError(
+            f"{path}: is a folder. Put back the file that belongs to this mesh, or remove it to start with a new root."
+        ) from None
     try:
         root = SelfSignedRoot.load(pem)
     except RootError as error:

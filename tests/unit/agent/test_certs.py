@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -98,3 +99,21 @@ def test_refused_renewal_is_tried_again_soon() -> None:
     given, complaints = follow(clock, refusals=(False, True, True))
     assert clock.waits[1:3] == [0.05, 0.1] and len(given) >= 2
     assert complaints == ["no certificate for spiffe://cluster.local/ns/default/sa/reviews: control plane unreachable"] * 2
+
+
+def test_a_certificate_that_ended_before_it_came_is_not_used() -> None:
+    """The clock here is a day before the authority's: said with what to do, and asked for again after a while, not without pause."""
+    clock = Clock(most=3)
+    root = SelfSignedRoot.create("cluster.local", START - 2 * DAY)
+
+    class Late(Clock):
+        def now(self) -> float:
+            return START - 2 * DAY
+
+    source = OwnSigner(Signer(root), REVIEWS, WorkloadName(workload="reviews-v1", namespace="default"), Late(0))
+    complaints: list[str] = []
+    certificates = Certificates(REVIEWS, source, 0, clock, complaints.append)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(certificates.obtain())
+    assert clock.waits == [0.05, 0.1, 0.2]
+    assert "set this machine's clock, or the control plane's" in complaints[0]
