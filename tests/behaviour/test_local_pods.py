@@ -314,4 +314,4 @@ def test_services_reach_their_pods(tmp_path: Path, tool: str) -> None:
         until(lambda: running.exec("caller", "main", "python3", "-c", ask) == (0, "hello x\n"), "an answer")
         peer = "import socket; print(*sorted({socket.create_connection(('echo', 7), 5).getpeername()[0] for _ in range(3)}))"
         address = (running.get("Service", "echo") or {})["spec"]["clusterIP"]
-        assert running.exec("caller", "main", "python3", "-c", peer) == (0, address + "\n")
+        until(lambda: running.exec("caller", "main", "python3", "-c", peer) == (0, address + "\n"), "both pods listen")
