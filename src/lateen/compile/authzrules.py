@@ -1,7 +1,8 @@
 """The rules of an AuthorizationPolicy as conditions, for HTTP or for bytes.
 
-What only HTTP has cannot be asked of bytes: an ALLOW rule with such a field is dropped, any other action leaves the field out, so that
-both err towards refusing. Values are exact, `prefix*`, `*suffix` or `*` for any. Must not know which workload the policy is for.
+What only HTTP has cannot be asked of bytes, and a misspelt address, port or key of nothing: an ALLOW rule with such a field is dropped,
+any other action leaves the field out, so that both err towards refusing. Values are exact, `prefix*`, `*suffix` or `*` for any. Must not
+know which workload the policy is for.
 """
 
 import re
@@ -52,12 +53,13 @@ class RuleContext(Struct, frozen=True, kw_only=True):
     trust_domains: tuple[str, ...] = ("cluster.local",)
 
 
-class _HttpOnly(Exception):  # noqa: N818 - no error: it ends the compilation of one rule
-    """A field that bytes do not have, in a rule that allows."""
+class _CannotAsk(Exception):  # noqa: N818 - no error: it ends the compilation of one rule
+    """A field that cannot be asked, in a rule that allows."""
 
 
-_Maker = Callable[[str], Condition]
-_Group = tuple[Iterable[Condition], Iterable[Condition], bool]  # values, not-values, only of HTTP
+_Asked = Condition | None  # None: it cannot be asked
+_Maker = Callable[[str], _Asked]
+_Group = tuple[Iterable[_Asked], Iterable[_Asked], bool]  # values, not-values, only of HTTP
 
 
 def compile_rules(rules: Sequence[api.Rule], name: str, context: RuleContext) -> tuple[AuthzRule, ...]:
@@ -66,7 +68,7 @@ def compile_rules(rules: Sequence[api.Rule], name: str, context: RuleContext) ->
     for index, rule in enumerate(rules):
         try:
             found.append(_rule(rule, f"{name}-rule[{index}]", context))
-        except _HttpOnly:
+        except _CannotAsk:
             continue
     return tuple(found)
 
@@ -75,6 +77,8 @@ def _rule(rule: api.Rule, name: str, context: RuleContext) -> AuthzRule:
     sources, operations = rule.from_ or (api.From(),), rule.to or (api.To(),)
     asked_of_source = [group for condition in rule.when if (group := _of_source(condition, context)) is not None]
     asked_of_request = [group for condition in rule.when if (group := _of_request(condition, context)) is not None]
+    if len(asked_of_source) + len(asked_of_request) < len(rule.when):
+        asked_of_source.append(((None,), (), False))  # a key that nobody knows
     return AuthzRule(
         name=name,
         operations=tuple(_all([*_operation(one.operation or api.Operation(), context), *asked_of_request], context) for one in operations),
@@ -85,14 +89,14 @@ def _rule(rule: api.Rule, name: str, context: RuleContext) -> AuthzRule:
 def _all(groups: Iterable[_Group], context: RuleContext) -> Condition:
     conditions: list[Condition] = []
     for values, others, http_only in groups:
-        wanted, unwanted = tuple(values), tuple(others)
+        asked, asked_not = tuple(values), tuple(others)
         if http_only and context.tcp:
-            if (wanted or unwanted) and context.action == "ALLOW":
-                raise _HttpOnly
-            continue
-        if wanted:
+            asked, asked_not = (None,) * len(asked), (None,) * len(asked_not)
+        if context.action == "ALLOW" and (None in asked or None in asked_not):
+            raise _CannotAsk
+        if wanted := tuple(one for one in asked if one is not None):
             conditions.append(_any(wanted))
-        if unwanted:
+        if unwanted := tuple(one for one in asked_not if one is not None):
             conditions.append(Not(_any(unwanted)))
     return AllOf(tuple(conditions) or (Always(),))
 
@@ -208,16 +212,16 @@ def _paths(values: Iterable[str], broken: Condition) -> Iterable[Condition]:
             yield PathTemplate(value.replace("{**}", "**").replace("{*}", "*")) if not template_fault(value) else broken
 
 
-def _port(value: str) -> Condition:
-    return OnPort(int(value) if value.isascii() and value.isdigit() else 0)
+def _port(value: str) -> _Asked:
+    return OnPort(int(value)) if value.isascii() and value.isdigit() else None
 
 
-def _ranges(whose: Literal["destination", "direct", "remote"], values: Iterable[str]) -> Iterable[Condition]:
+def _ranges(whose: Literal["destination", "direct", "remote"], values: Iterable[str]) -> Iterable[_Asked]:
     for value in values:
         try:
             yield InRange(whose, *ipnets.prefix(value))
         except ValueError:
-            yield Not(Always())
+            yield None
 
 
 def _server_name(value: str) -> Condition:
@@ -253,16 +257,22 @@ def _trust_domain(value: str) -> Condition:
 
 
 def _token_owner(value: str) -> Condition:
-    """`<issuer>/<subject>`, told apart at the last slash that is not of an address's `://`."""
-    issuer, subject = _PRESENT, _PRESENT
-    cut = value.rfind("/")
-    if cut > 0 and value[cut - 1] not in "/:":
-        issuer, subject = text_match(value[:cut]), text_match(value[cut + 1 :])
-    elif value.startswith("*") and value != "*":
-        subject = text_match(value)
-    elif value != "*":
-        issuer = text_match(value)
-        subject = _PRESENT if value.endswith("*") else Match("exact", "")
+    """`<issuer>/<subject>`, told apart at the last slash: an issuer is an address, often one that ends in a slash itself.
+
+    A wildcard stands at one end of the whole value, so only the part at that end has it.
+    """
+    issuer_text, slash, subject_text = value.rpartition("/")
+    if value == "*":
+        issuer, subject = _PRESENT, _PRESENT
+    elif value.startswith("*"):
+        issuer = text_match(issuer_text) if slash else _PRESENT
+        subject = Match("exact", subject_text) if slash else text_match(value)
+    elif value.endswith("*"):
+        issuer = Match("exact", issuer_text) if slash else text_match(value)
+        subject = text_match(subject_text) if slash else _PRESENT
+    else:
+        issuer = Match("exact", issuer_text if slash else value)
+        subject = Match("exact", subject_text if slash else "")
     return AllOf((Metadata(TOKENS, (CLAIMS, "iss"), (issuer,)), Metadata(TOKENS, (CLAIMS, "sub"), (subject,))))
 
 

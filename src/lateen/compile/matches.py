@@ -91,8 +91,8 @@ def _path(uri: StringMatch | None) -> TextMatch:
 
 
 def _text(text: StringMatch) -> TextMatch:
-    """Nothing given, an empty text and the regex `*` mean "is present"."""
-    if text.exact:
+    """Nothing given and the regex `*` mean "is present"; so do an empty prefix and regex, which Envoy refuses. `exact: ""` is empty."""
+    if text.exact is not None:
         return TextMatch("exact", text.exact)
     if text.prefix:
         return TextMatch("prefix", text.prefix)

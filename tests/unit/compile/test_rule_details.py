@@ -16,6 +16,7 @@ from lateen.compile.policies import plan_cors, plan_fault, plan_mirrors, plan_re
 from lateen.compile.rules import Lookup, default_route, plan_rules
 from lateen.compile.virtualservices import compile_virtual_service
 from lateen.model.routeplan import HashPlan, RoutePlan
+from lateen.xds.routematch import build_match
 
 T = TypeVar("T", bound=Struct)
 
@@ -150,3 +151,17 @@ def test_hashing_is_looked_for_from_the_subsets_port_to_the_whole_rule() -> None
         for subset, port in (("", 80), ("plain", 80), ("port", 80), ("port", 0))
     }
     assert found == {("", 80): "wide", ("plain", 80): "wide", ("port", 80): "narrow", ("port", 0): "wide"}
+
+
+def test_an_exact_empty_text_is_asked_for_as_such() -> None:
+    """Not as presence: a header that must not be empty is `withoutHeaders: {x: {exact: ""}}`."""
+    match = {"headers": {"x": {"exact": ""}}, "withoutHeaders": {"y": {"exact": ""}, "z": {}}, "queryParams": {"q": {"exact": ""}}}
+    (route,) = routes_of({"match": [match], "route": [to("a")]})
+    assert [(header.name, header.match.kind, header.invert) for header in route.match.headers] == [
+        ("x", "exact", False),
+        ("y", "exact", True),
+        ("z", "present", True),
+    ]
+    assert [query.match.kind for query in route.match.queries] == ["exact"]
+    printed = build_match(route.match)
+    assert [header.string_match.WhichOneof("match_pattern") for header in printed.headers] == ["exact", "exact", None]
