@@ -6,12 +6,12 @@ state means for the pod, nor remove what it did not make.
 """
 
 import asyncio
-import os
 from collections.abc import Callable
 
 import msgspec
 from msgspec import Struct
 
+from lateen.agent import folder
 from lateen.agent.admin import Admin
 from lateen.agent.certs import Certificates, Secrets
 from lateen.agent.envoy import Envoy
@@ -84,7 +84,7 @@ class Agent:
 
     async def start(self) -> None:
         """Open the doors and begin; the rest follows, `on_state` tells how. OSError when a port is taken; call `stop` even then."""
-        self._prepare_directory()
+        folder.prepare(self._plan.directory, self._plan.user)
         self._tell(ready=False, reason="starting")
         ports = self._plan.ports
         self._status = StatusServer(await self._network.listen_tcp(_ANY, ports.agent), self)
@@ -162,19 +162,6 @@ class Agent:
 
     # Up
 
-    def _prepare_directory(self) -> None:
-        """The folder is the agent's; a proxy of another user enters and reads, and can put nothing there for the agent to fall over."""
-        self._plan.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder = os.open(self._plan.directory, os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            if os.geteuid() == 0:
-                os.fchown(folder, 0, self._plan.user[1])
-                os.fchmod(folder, 0o750)
-            elif os.fstat(folder).st_uid == os.geteuid():
-                os.fchmod(folder, 0o700)
-        finally:
-            os.close(folder)
-
     async def _start_dns(self, port: int) -> None:
         udp = await self._network.listen_udp("127.0.0.1", port)
         try:
@@ -193,7 +180,7 @@ class Agent:
             sds = SdsServer(self._plan.socket, self._plan.user, await self._certificates.obtain())
             self._sds = sds
             await sds.start()
-            self._write_bootstrap()
+            folder.write(self._plan.bootstrap, build_bootstrap(bootstrap_plan(self._plan)), self._plan.user)
         except (OSError, ValueError) as error:
             _log.error("the proxy cannot be started", pod=self._plan.workload.name, reason=str(error))
             self._tell(ready=False, reason=str(error), ended=True)
@@ -205,15 +192,6 @@ class Agent:
             self._tell(warning="")
 
         await self._certificates.renew(renewed)
-
-    def _write_bootstrap(self) -> None:
-        path = self._plan.bootstrap
-        path.unlink(missing_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-            if os.geteuid() == 0:  # elsewhere agent and Envoy are one user
-                os.fchown(file.fileno(), 0, self._plan.user[1])
-                os.fchmod(file.fileno(), 0o640)
-            file.write(build_bootstrap(bootstrap_plan(self._plan)))
 
     def _unsigned(self, reason: str) -> None:
         """A proxy that runs has a certificate for half of its life yet: time to do something about it."""

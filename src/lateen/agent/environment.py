@@ -52,6 +52,7 @@ def read_environment(env: Mapping[str, str], kind: str, root: Path) -> tuple[Tol
         ports=_ports(env, proxy),
         certificate_ttl=certificate_ttl(_with(proxy, metadata)),
         dns=False,
+        bootstrap_file=(root / env["GRPC_XDS_BOOTSTRAP"]) if env.get("GRPC_XDS_BOOTSTRAP") else None,
     )
     authority = env.get("CA_ADDR") or proxy.discovery_address
     _address(authority, "CA_ADDR")

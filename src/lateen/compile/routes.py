@@ -33,32 +33,33 @@ class Routes:
         )
         self.tables: Collection[OutboundScope, Tables] = graph.one("route tables", scopes.outbound, self._tables)
         keys: Collection[ClientHost, None] = graph.many("virtual host keys", self.tables, _host_keys)
-        self.hosts: Collection[ClientHost, VirtualHostPlan] = graph.one("virtual hosts", keys, self._host)
+        self.hosts: Collection[ClientHost, VirtualHostPlan] = graph.one("virtual hosts", keys, self.host)
         self.catch_all: Collection[Client, VirtualHostPlan] = graph.one("catch-all hosts", scopes.clients, self._catch_all)
 
     def _tables(self, read: Read, scope: OutboundScope, _none: None) -> tuple[Tables, Problems]:
         client = scope.client
         services = self._clusters.services_of(read, client)
-        heads = self._heads(read, client)
+        heads = self.heads(read, client)
         tables: dict[str, tuple[ClientHost, ...]] = {}
         members = {(wildcard_route(port), port): found for port, found in _http_ports(services).items()}
         for imports, found in self._clusters.bound(read, client):
             place = (bound_route(imports.bind, imports.port), imports.port)
             members[place] = [*members.get(place, ()), *found]
         for (name, port), found in members.items():
-            tables[name] = self._table(read, port, found, heads, scope)
+            tables[name] = self.table(read, port, found, heads, scope)
         for service in services:
             for one in service.ports:
                 if one.protocol == Protocol.AUTO and (service.addresses or service.headless):
                     name = sniffed_route(service.hostname, one.number)
-                    tables[name] = self._table(read, one.number, [service], heads, scope, alone=True)
+                    tables[name] = self.table(read, one.number, [service], heads, scope, alone=True)
         if self._clusters.outbound_policy(read, client).dynamic_dns:
             tables[UNKNOWN_HOSTS] = ()
         return tables, ()
 
-    def _table(
+    def table(
         self, read: Read, port: int, services: list[Service], heads: list[RouteHead], scope: OutboundScope, *, alone: bool = False
     ) -> tuple[ClientHost, ...]:
+        """The virtual hosts of these services on a port; `alone` where each has a configuration of its own."""
         keys = plan_table(
             port,
             services,
@@ -77,12 +78,14 @@ class Routes:
         view = read.get(self._clusters.views, ClientService(client, ServiceKey(key.service_namespace, key.host)))
         return client if view is None or view.rules else Client(namespace="", dns=client.dns)
 
-    def _heads(self, read: Read, client: Client) -> list[RouteHead]:
+    def heads(self, read: Read, client: Client) -> list[RouteHead]:
+        """VirtualServices with HTTP rules for the client, oldest first."""
         heads = read.all(self._base.route_heads).values()
         seen = [head for head in heads if head.mesh and head.http and self._clusters.sees_routes(read, client, head)]
         return sorted(seen, key=lambda head: head.age)
 
-    def _host(self, read: Read, pair: ClientHost, _none: None) -> tuple[VirtualHostPlan | None, Problems]:
+    def host(self, read: Read, pair: ClientHost, _none: None) -> tuple[VirtualHostPlan | None, Problems]:
+        """The plan of a virtual host."""
         client, key = pair
         service = self._clusters.service_of(read, client, ServiceKey(key.service_namespace, key.host)) if key.service_namespace else None
         found = (read.get(self._base.virtual_services, one) for one in key.routes)

@@ -21,7 +21,18 @@ from lateen.model.clusterplan import EndpointsPlan
 from lateen.model.endpoint import Endpoint, Locality
 from lateen.model.names import LOCAL_CLUSTER
 from lateen.model.patchplan import PatchRef
-from lateen.model.scope import Client, EndpointView, GatewayScope, InboundScope, OutboundScope, Peers, Proxy, Selector, ServiceInstance
+from lateen.model.scope import (
+    Client,
+    EndpointView,
+    GatewayScope,
+    InboundScope,
+    OutboundScope,
+    Peers,
+    Proxy,
+    Selector,
+    ServerScope,
+    ServiceInstance,
+)
 from lateen.model.service import Port, Service
 from lateen.model.sidecar import SidecarHead
 from lateen.util.problem import Problems
@@ -32,13 +43,13 @@ __all__ = ["Placed", "ScopeSet", "Scopes"]
 # A label of Services: the Service in front of a gateway does not decide on which ports the gateway listens.
 _TEMPLATE = "pod-template-hash"
 _TRANSLATED = ("experimental.istio.io/disable-gateway-port-translation", "true")
-
+_CERTIFIED = ("security.istio.io/tlsMode", "istio")  # a label of pods
 
 Placed = tuple[Client, EndpointView]
 
 
 class ScopeSet(NamedTuple):
-    """All scopes of one proxy: a sidecar has an outbound and an inbound one, a gateway one of its own."""
+    """All scopes of one proxy: a sidecar has an outbound and an inbound one, a gateway one of its own, gRPC without a proxy two."""
 
     kind: str
     outbound: tuple[OutboundScope, ...] = ()
@@ -47,6 +58,8 @@ class ScopeSet(NamedTuple):
     place: EndpointView = EndpointView()
     patches: tuple[PatchRef, ...] = ()
     peers: tuple[Peers, ...] = ()
+    callers: tuple[OutboundScope, ...] = ()
+    servers: tuple[ServerScope, ...] = ()
 
 
 class Scopes:
@@ -68,6 +81,12 @@ class Scopes:
         self.gateways: Collection[GatewayScope, None] = graph.many(
             "gateway scopes", self.sets, lambda _r, s, _v: (dict.fromkeys(s.gateway), ())
         )
+        self.callers: Collection[OutboundScope, None] = graph.many(
+            "scopes of gRPC clients", self.sets, lambda _r, s, _v: (dict.fromkeys(s.callers), ())
+        )
+        self.servers: Collection[ServerScope, None] = graph.many(
+            "scopes of gRPC servers", self.sets, lambda _r, s, _v: (dict.fromkeys(s.servers), ())
+        )
         self.places: Collection[Placed, None] = graph.many("places", self.sets, lambda _r, s, _v: (dict.fromkeys(_placed(s)), ()))
         self.peers: Collection[Peers, EndpointsPlan] = graph.one(
             "endpoints of peers", graph.many("peers", self.sets, lambda _r, s, _v: (dict.fromkeys(s.peers), ())), self._peer_endpoints
@@ -81,6 +100,8 @@ class Scopes:
         client = self._client(read, proxy, sidecar, _matching(rules, labels))
         instances = self._instances(read, proxy, labels)
         place = self._place(read, proxy, labels)
+        if proxy.kind == "grpc":
+            return self._proxyless(proxy, client, _matching(sources, labels), _matching(policies, labels), instances, place), ()
         patches = self._patches(read, proxy, labels)
         if proxy.kind == "router":
             gateways = tuple(sorted(self._gateways(read, labels, instances)))
@@ -118,6 +139,25 @@ class Scopes:
                 if same and endpoint.service_port == instance.port.number:
                     found.setdefault(endpoint.address, replace(endpoint, service_port=0))
         return plan_endpoints(LOCAL_CLUSTER, 0, {}, found.values()), ()
+
+    def _proxyless(
+        self,
+        proxy: Proxy,
+        client: Client,
+        sources: tuple[Selector, ...],
+        policies: tuple[Selector, ...],
+        instances: tuple[ServiceInstance, ...],
+        place: EndpointView,
+    ) -> ScopeSet:
+        caller = OutboundScope(client=client, namespace=proxy.namespace, selectors=sources)
+        server = ServerScope(
+            namespace=proxy.namespace,
+            address=proxy.addresses[0],
+            selectors=policies,
+            instances=instances,
+            certified=_CERTIFIED in proxy.labels,
+        )
+        return ScopeSet("grpc", place=place, callers=(caller,), servers=(server,))
 
     def _client(self, read: Read, proxy: Proxy, sidecar: SidecarHead | None, selectors: tuple[Selector, ...]) -> Client:
         gateway = proxy.kind == "router"
@@ -202,7 +242,7 @@ def _placed(scopes: ScopeSet) -> tuple[Placed, ...]:
 
 
 def _clients(scopes: ScopeSet) -> tuple[Client, ...]:
-    return (*(scope.client for scope in scopes.outbound), *(scope.client for scope in scopes.gateway))
+    return (*(scope.client for scope in (*scopes.outbound, *scopes.callers)), *(scope.client for scope in scopes.gateway))
 
 
 def _matching(selectors: Iterable[Selector], labels: Mapping[str, str]) -> tuple[Selector, ...]:

@@ -7,6 +7,7 @@ from lateen.compile.credentials import Credentials
 from lateen.compile.listeners import Listeners
 from lateen.compile.nametable import Names
 from lateen.compile.places import Places
+from lateen.compile.proxyless import Proxyless
 from lateen.compile.routes import Routes
 from lateen.compile.scope import Scopes
 from lateen.compile.startup import Startups
@@ -28,6 +29,7 @@ class World:
         self.passed_on = AutoPassthrough(graph, self.base, self.scopes, self.clusters, self.places)
         self.credentials = Credentials(graph, self.base, self.scopes, self.clusters)
         self.routes = Routes(graph, self.base, self.scopes, self.clusters)
+        self.proxyless = Proxyless(graph, self.base, self.scopes, self.clusters, self.routes)
         self.listeners = Listeners(graph, self.base, self.scopes, self.clusters, self.passed_on, self.routes)
         self.names = Names(graph, self.base)
         self.startups = Startups(graph, self.base)

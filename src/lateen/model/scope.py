@@ -21,6 +21,7 @@ __all__ = [
     "Proxy",
     "Scope",
     "Selector",
+    "ServerScope",
     "ServiceInstance",
 ]
 
@@ -31,7 +32,7 @@ class Proxy(Struct, frozen=True, kw_only=True):
     """A connected proxy, as its xDS node said and its certificate confirmed."""
 
     id: str  # xDS node id
-    kind: str  # "sidecar" | "router"
+    kind: str  # "sidecar" | "router" | "grpc": a program that speaks xDS itself
     namespace: str
     name: str  # pod
     addresses: tuple[str, ...]
@@ -80,6 +81,16 @@ class InboundScope(Struct, frozen=True, kw_only=True, order=True, cache_hash=Tru
     instances: tuple[ServiceInstance, ...] = ()
     sidecar: tuple[Key, ...] = ()  # the Sidecar that counts, if it says something of what is taken in
     address: str = ""  # of the workload, where such a Sidecar may name it
+
+
+class ServerScope(Struct, frozen=True, kw_only=True, order=True, cache_hash=True):
+    """Of a gRPC program without a proxy: all that decides what its servers take in."""
+
+    namespace: str
+    address: str
+    selectors: tuple[Selector, ...] = ()  # of security policies, that match
+    instances: tuple[ServiceInstance, ...] = ()
+    certified: bool = False  # the injector gave it certificates, so clients come with mutual TLS
 
 
 class GatewayScope(Struct, frozen=True, kw_only=True, order=True):

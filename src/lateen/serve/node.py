@@ -16,6 +16,7 @@ __all__ = ["NodeError", "proxy_from_node"]
 
 _KINDS = ("sidecar", "router")
 _LARGEST = 1 << 19
+_PROXYLESS = "grpc"  # what a gRPC program without a proxy says in GENERATOR
 
 
 class NodeError(ValueError):
@@ -36,7 +37,7 @@ def proxy_from_node(node: base_pb2.Node) -> Proxy:
     addresses = tuple(a for a in _text(fields, "INSTANCE_IPS").split(",") if a) or (parts[1],)
     return Proxy(
         id=node.id,
-        kind=parts[0],
+        kind=_PROXYLESS if parts[0] == "sidecar" and _text(fields, "GENERATOR") == _PROXYLESS else parts[0],
         namespace=_text(fields, "NAMESPACE") or namespace,
         name=_text(fields, "NAME") or pod,
         addresses=addresses,

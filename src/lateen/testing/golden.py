@@ -42,7 +42,7 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     kind: str
     show: Show
-    role: str = "sidecar"  # or router
+    role: str = "sidecar"  # or router, or grpc
     namespace: str = "default"
     address: str = "10.0.0.1"
     labels: Mapping[str, str] = {}
@@ -129,6 +129,8 @@ def _plans(world: World) -> dict[str, dict[str, Any]]:
     endpoints = [plan for found in (world.clusters.endpoints, world.passed_on.endpoints) for _, plan in found.items()]
     listeners = [plan for _, plans in world.listeners.outbound.items() for plan in plans]
     listeners += [plan for _, plan in world.listeners.inbound.items()] + [plan for view in gateways for plan in view.listeners]
+    calls = {plan.name: short(plan) for _, plans in world.proxyless.calls.items() for plan in plans}
+    calls |= {plan.name: short(plan) for _, plans in world.proxyless.servers.items() for plan in plans}
     tables = [table for _, table in world.routes.tables.items()]
     routes = {
         name: [host for key in keys if (host := world.routes.hosts.get(key)) is not None]
@@ -136,10 +138,12 @@ def _plans(world: World) -> dict[str, dict[str, Any]]:
         for name, keys in table.items()
     }
     routes |= {name: list(hosts) for view in gateways for name, hosts in view.routes.items()}
+    proxyless = ((name, world.proxyless.hosts.get(key)) for _, table in world.proxyless.tables.items() for name, key in table.items())
+    routes |= {name: [host] for name, host in proxyless if host is not None}
     return {
         "clusters": {plan.name: short(plan) for plan in clusters},
         "endpoints": {plan.cluster: short(plan) for plan in endpoints},
-        "listeners": {plan.name: short(plan) for plan in listeners},
+        "listeners": {plan.name: short(plan) for plan in listeners} | calls,
         "routes": {name: short(hosts) for name, hosts in routes.items()},
     }
 

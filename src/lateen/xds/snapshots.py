@@ -31,6 +31,7 @@ from lateen.xds.listener import build_listener
 from lateen.xds.pack import pack, wrap
 from lateen.xds.patches.apply import Made, Patched, apply
 from lateen.xds.patches.parse import Ready, parse_plan
+from lateen.xds.proxylessframes import ProxylessFrames
 from lateen.xds.resources import CLUSTER, ENDPOINTS, EXTENSION, LISTENER, ROUTES, SECRET
 from lateen.xds.secret import build_secret
 from lateen.xds.virtualhost import host_entry, join_route_configuration
@@ -84,6 +85,7 @@ class Snapshots:
         self._near: Collection[Placed, Snapshot] = graph.one("frames by place", places.of_client, self._frames_near)
         self._client_secrets: Collection[Client, Frames] = graph.one("secret frames of clients", world.credentials.secrets, _secret_frames)
         self._peers: Collection[Peers, Frame] = graph.one("frames of peers", scopes.peers, _peers_frame)
+        self._proxyless = ProxylessFrames(graph, world)
         self._snapshots: Collection[ScopeSet, Snapshot] = graph.one("snapshots", scopes.sets, self._snapshot)
         self._changes: Collection[Key, tuple[Ready, ...]] = graph.one(
             "changes by envoy filters", world.base.envoy_filters, lambda _read, _key, plan: parse_plan(plan)
@@ -158,6 +160,9 @@ class Snapshots:
     def _snapshot(self, read: Read, scopes: ScopeSet, _none: None) -> tuple[Snapshot, Problems]:
         if scopes.kind == "router":
             return self._gateway(read, scopes), ()
+        if scopes.kind == "grpc":
+            _, endpoints = self._of_client(read, scopes.callers[0].client, scopes.place)
+            return {**_EMPTY, **self._proxyless.of(read, scopes), ENDPOINTS: endpoints}, ()
         outbound, inbound = scopes.outbound[0], scopes.inbound[0]
         taken_in, sent_out = read.get(self._inbound, inbound) or _EMPTY, read.get(self._outbound, outbound) or _EMPTY
         clusters, endpoints = self._of_client(read, outbound.client, scopes.place)
