@@ -127,7 +127,12 @@ class AdsService:
             _log.warning("xDS stream refused", node=first.node.id[:200], reason=str(error))
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
             raise
-        if self._callers is not None and (refusal := _mismatch(proxy, await self._callers.of(context))):
+        if self._callers is None:
+            return proxy
+        stranger = self._callers.stranger(context)
+        if stranger and (too_often := self._limits.meet(stranger, asyncio.get_running_loop().time())):
+            await self._leave(proxy, too_often, context)
+        if refusal := _mismatch(proxy, await self._callers.of(context)):
             _log.warning("xDS stream refused", node=proxy.id, reason=refusal)
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, refusal)
         return proxy

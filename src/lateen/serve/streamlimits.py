@@ -7,11 +7,12 @@ what streams carry; time comes in.
 import os
 from collections import Counter
 
-from lateen.serve.ratelimits import Rate
+from lateen.serve.ratelimits import CallerLimits, Rate
 
 __all__ = ["Pace", "StreamLimits", "streams_per_second"]
 
 _OF_NODE, _OF_ACCOUNT, _AT_ONCE = 10, 2000, 2000
+_STRANGERS = 10, 100  # per second and at once, for each address (docs/decisions/025)
 _PER_SECOND, _REQUESTS_AT_ONCE = 200, 4000
 _BYTES = 4096  # that count as one more request
 
@@ -45,6 +46,11 @@ class StreamLimits:
         self._rate = Rate(per_second or streams_per_second(), at_once)
         self._most = {"node": of_node, "account": of_account}
         self._open: Counter[tuple[str, str]] = Counter()
+        self._strangers = CallerLimits(*_STRANGERS, "streams with a token")
+
+    def meet(self, address: str, now: float) -> str:
+        """Why an address without a certificate is not asked for its token again, "" where it is."""
+        return self._strangers.take(address, now)
 
     def enter(self, node: str, account: str, now: float) -> str | None:
         """Why one more stream is not let in, or None: then `leave` is to be called. `now` in seconds of one monotonic clock."""

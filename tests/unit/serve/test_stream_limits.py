@@ -1,6 +1,7 @@
 """Streams that are let in: by rate after a burst, by node and by service account; at the real door too."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import grpc
@@ -85,3 +86,46 @@ def test_one_stream_too_many_is_refused_at_the_door() -> None:
         await door.stop(0)
 
     asyncio.run(asyncio.wait_for(main(), 30))
+
+
+class Strangers:
+    """Callers of one address, none of whose tokens is good."""
+
+    reviews = 0
+
+    def stranger(self, _context: object) -> str:
+        return "192.0.2.1"
+
+    async def of(self, _context: object) -> None:
+        self.reviews += 1
+
+
+def test_an_address_does_not_try_tokens_for_ever() -> None:
+    """A hundred are reviewed at once, further ones are told to come later."""
+    callers: Any = Strangers()
+
+    async def main() -> Counter[grpc.StatusCode]:
+        address = f"127.0.0.1:{free_port()}"
+        door = open_plaintext_door(address).serve(AdsService(Hub(), callers=callers))
+        await door.start()
+        async with grpc.aio.insecure_channel(address) as channel:
+            open_stream = channel.stream_stream(
+                "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources",
+                pb.DeltaDiscoveryRequest.SerializeToString,
+                pb.DeltaDiscoveryResponse.FromString,
+            )
+
+            async def ended() -> grpc.StatusCode:
+                stream: Any = open_stream(timeout=20)
+                await stream.write(pb.DeltaDiscoveryRequest(node=base_pb2.Node(id=NODE), type_url=CDS))
+                code: grpc.StatusCode = await stream.code()
+                return code
+
+            codes = Counter(await asyncio.gather(*(ended() for _ in range(150))))
+        await door.stop(0)
+        return codes
+
+    codes = asyncio.run(asyncio.wait_for(main(), 30))
+    assert codes[grpc.StatusCode.PERMISSION_DENIED] == callers.reviews
+    assert 100 <= callers.reviews < 150
+    assert codes[grpc.StatusCode.RESOURCE_EXHAUSTED] == 150 - callers.reviews
