@@ -9,13 +9,6 @@ from lateen.testing.waiting import wait_until
 
 pytestmark = [pytest.mark.envoy, pytest.mark.netns, pytest.mark.slow]
 
-# Pods share their processes' numbers: what is killed must be in this pod's network.
-KILL = """
-here=$(readlink /proc/self/ns/net)
-for each in $(pgrep {what}); do
-  [ "$each" != $$ ] && [ "$(readlink /proc/$each/ns/net)" = "$here" ] && kill -9 $each && echo $each
-done; true
-"""
 BACK_SECONDS = 30
 
 
@@ -34,10 +27,9 @@ def unready_since(mesh: Mesh, app: str) -> str:
     return next(str(one["lastTransitionTime"]) for one in pod["status"]["conditions"] if one["type"] == "Ready")
 
 
-def kill(mesh: Mesh, app: str, container: str, what: str) -> None:
-    """End processes of a container as a crash would."""
-    killed = mesh.must("exec", mesh.pod(app), "-c", container, "--", "sh", "-c", KILL.format(what=what))
-    assert killed.split(), f"nothing of {app} was killed"
+def kill(mesh: Mesh, app: str, what: str) -> None:
+    """End processes of a pod as a crash would."""
+    assert mesh.end_process(mesh.pod(app), what), f"nothing of {app} was killed"
 
 
 def test_a_crashed_program_is_started_again_beside_its_sidecar(mesh: Mesh) -> None:
@@ -46,7 +38,7 @@ def test_a_crashed_program_is_started_again_beside_its_sidecar(mesh: Mesh) -> No
     for crash in (1, 2):
         wait_until(lambda: mesh.ready("ratings"), seconds=BACK_SECONDS, what="ratings runs", every=0.2)
         before = status_of(mesh, "ratings", "ratings")["restartCount"]
-        kill(mesh, "ratings", "ratings", "-f samples.ratings")
+        kill(mesh, "ratings", "samples.ratings")
         if crash == 2:  # the first restart comes at once
             wait_until(lambda: "ratings: CrashLoopBackOff" in mesh.run("status").out, seconds=10, what="the back-off is told", every=0.1)
         assert mesh.call("/productpage").status == 200
@@ -65,7 +57,7 @@ def test_a_crashed_envoy_is_started_again_and_nobody_else_notices(mesh: Mesh) ->
     """The pod is not ready meanwhile; its program runs on; pods that do not need it answer every request."""
     was, program = unready_since(mesh, "details"), status_of(mesh, "details", "details")
     before = status_of(mesh, "details", "istio-proxy")["restartCount"]
-    kill(mesh, "details", "istio-proxy", "-u 1337 -x envoy")
+    kill(mesh, "details", "envoy")
     codes = [mesh.call("/api/v1/products/0/reviews").status for _ in range(20)]
     assert codes == [200] * 20
     wait_until(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lateen.testing.localmesh import Mesh, mesh, until
+from lateen.testing.mesh import descendants
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(90)]
 
@@ -263,9 +264,8 @@ def test_program_leaves_nothing_behind(local: Mesh) -> None:
     text = pod("parent", script, policy="Never", more=more).rstrip() + "\n  volumes: [{name: scratch, emptyDir: {}}]\n"
     local.apply(text)
     until(lambda: local.pod("parent")["status"].get("phase") == "Failed", "its end")
-    local.apply(pod("witness", "sleep 1000"))
-    local.ready("app=witness")
-    until(lambda: local.exec("witness", "main", "pgrep", "-f", "sleep 7777")[0] == 1, "the end of what it started")
+    lines = [Path(f"/proc/{pid}/cmdline") for pid in descendants(local.process.pid)]
+    assert not [line for line in lines if line.exists() and b"7777" in line.read_bytes()]
 
 
 def test_deleted_namespace_ends_its_pods(local: Mesh) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lateen.testing.localmesh import Mesh, mesh, until
+from lateen.testing.mesh import kill_in
 
 pytestmark = [pytest.mark.netns, pytest.mark.envoy, pytest.mark.timeout(90)]
 
@@ -47,13 +48,6 @@ def call(local: Mesh, path: str = "/status/200") -> str:
     return local.exec("client", "main", *argv)[1]
 
 
-# Pods share their processes' numbers: the pod's own Envoy is the one in its network.
-KILL = """
-here=$(readlink /proc/self/ns/net)
-for each in $(pgrep -u 1337 -x envoy); do [ "$(readlink /proc/$each/ns/net)" = "$here" ] && kill -9 $each; done; true
-"""
-
-
 def test_pods_speak_through_their_sidecars(local: Mesh) -> None:
     """A name of a service reaches its pods, and they see who calls from the certificate."""
     code, said = local.exec("client", "main", "curl", "-s", "-m", "5", "http://httpbin:8000/headers")
@@ -73,7 +67,8 @@ def test_program_starts_after_its_sidecar(local: Mesh) -> None:
 def test_crashed_envoy_is_restarted_beside_its_program(local: Mesh) -> None:
     """Envoy's end makes the pod unready until it is back; the program runs on. Both are told in the status."""
     before = local.container("client", "main")
-    assert local.exec("client", "istio-proxy", "sh", "-c", KILL) == (0, "")
+    network = local.exec("client", "main", "readlink", "/proc/self/ns/net")[1].strip()
+    assert kill_in(network, local.process.pid, "envoy") == 1
 
     def back() -> bool:
         status = local.container("client", "istio-proxy")

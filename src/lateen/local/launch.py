@@ -65,6 +65,7 @@ def _doing(what: str) -> Iterator[None]:
 def _become(run: Run, answer: socket.socket, descriptors: tuple[int, ...]) -> NoReturn:
     stdin, stdout, stderr, network, view, hostname = descriptors
     os.setsid()
+    pid = int(Path("/proc/self").readlink().name)  # as the node sees it: its own /proc is still the one here
     trees = []
     for each in run.mounts:
         with _doing(f"The volume {each.source} cannot be mounted at {each.target}"):
@@ -74,6 +75,10 @@ def _become(run: Run, answer: socket.socket, descriptors: tuple[int, ...]) -> No
         syscalls.setns(network, syscalls.CLONE_NEWNET)
         syscalls.setns(hostname, syscalls.CLONE_NEWUTS)
         syscalls.setns(mounts_of, syscalls.CLONE_NEWNS)
+    if not run.beside:
+        syscalls.unshare(syscalls.CLONE_NEWNS)
+        with _doing("The container's own /proc cannot be mounted"):
+            syscalls.mount("proc", Path("/proc"), "proc")
     if run.mounts:
         _add_volumes(run, trees)
     for number, descriptor in enumerate((stdin, stdout, stderr)):
@@ -85,7 +90,7 @@ def _become(run: Run, answer: socket.socket, descriptors: tuple[int, ...]) -> No
     with _doing(f"The working directory {run.cwd} cannot be entered"):
         os.chdir(run.cwd)
     # Told before the exec: the channel closes with it, and only a second word means that it failed.
-    send(answer, Answer(pid=os.getpid()))
+    send(answer, Answer(pid=pid))
     path = run.env.get("PATH", os.defpath)
     try:
         os.execvpe(run.argv[0], run.argv, run.env)  # noqa: S606  (an argument list, no shell)
@@ -96,7 +101,6 @@ def _become(run: Run, answer: socket.socket, descriptors: tuple[int, ...]) -> No
 
 
 def _add_volumes(run: Run, trees: list[int]) -> None:
-    syscalls.unshare(syscalls.CLONE_NEWNS)
     syscalls.remount(Path("/"), read_only=False, recursive=False)
     for each, tree in zip(run.mounts, trees, strict=True):
         with _doing(f"The volume {each.source} cannot be mounted at {each.target}"):

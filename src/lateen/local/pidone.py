@@ -11,11 +11,15 @@ import select
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
+from lateen.local import syscalls
 from lateen.local.launch import perform
-from lateen.local.spawnwire import Exit, Kill, Run, receive, receive_request, send
+from lateen.local.spawnwire import Answer, Exit, Kill, Run, receive, receive_request, send
 
 __all__ = ["PidOne"]
+
+_ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
 class PidOne:
@@ -25,6 +29,7 @@ class PidOne:
         self._channel = channel
         self._parent = parent  # readable when the parent on the host is gone
         self._started: dict[int, int] = {}  # process id -> request id
+        self._ended_by: dict[int, int] = {}  # process id -> the signal that SIGKILL stood for
         self._listening = True
         self._node = 0
         self._code: int | None = None
@@ -67,12 +72,16 @@ class PidOne:
         if isinstance(request, Kill):
             self._kill(request)
             return
-        pid = os.fork()
+        try:
+            pid = _fork_container(request.beside) if isinstance(request, Run) else os.fork()
+        except OSError as error:
+            pid = -1
+            _refuse(descriptors[0], error)
         if not pid:
             _forget_signals()
             answer = socket.socket(fileno=descriptors[0])
             perform(request, answer, descriptors[1:])
-        if isinstance(request, Run):
+        if isinstance(request, Run) and pid > 0:
             self._started[pid] = request.id
         for each in descriptors:
             os.close(each)
@@ -80,6 +89,10 @@ class PidOne:
     def _kill(self, request: Kill) -> None:
         for pid, number in self._started.items():
             if number == request.id:
+                if request.signal in _ENDING and _takes_default(pid, request.signal):
+                    self._ended_by[pid] = request.signal
+                    os.kill(pid, signal.SIGKILL)
+                    continue
                 os.kill(pid, request.signal)
                 if request.signal == signal.SIGKILL:
                     _kill_group(pid)
@@ -96,11 +109,52 @@ class PidOne:
             if number is not None:  # a container ends with its first process
                 _kill_group(ended.si_pid)
             code = os.waitstatus_to_exitcode(os.waitpid(ended.si_pid, 0)[1])
+            stood_for = self._ended_by.pop(ended.si_pid, 0)
+            if stood_for and code == -signal.SIGKILL:
+                code = -stood_for
             if ended.si_pid == self._node:
                 self._code = code if code >= 0 else 128 - code
             elif number is not None:
                 with contextlib.suppress(OSError):
                     send(self._channel, Exit(id=number, code=code))
+
+
+def _fork_container(beside: int) -> int:
+    """Fork into a PID namespace of its own, or into that of the process `beside`; this process stays where it is."""
+    here = os.pidfd_open(os.getpid())
+    try:
+        if beside:
+            there = os.pidfd_open(beside)
+            try:
+                syscalls.setns(there, syscalls.CLONE_NEWPID)
+            finally:
+                os.close(there)
+        else:
+            syscalls.unshare(syscalls.CLONE_NEWPID)
+        pid = -1
+        try:
+            pid = os.fork()
+        finally:
+            if pid:
+                syscalls.setns(here, syscalls.CLONE_NEWPID)
+        return pid
+    finally:
+        os.close(here)
+
+
+def _refuse(answer: int, error: OSError) -> None:
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(answer)) as channel:
+        send(channel, Answer(error=f"The container's processes cannot be kept apart: {error.strerror or error}."))
+
+
+def _takes_default(pid: int, number: int) -> bool:
+    """Whether the signal would end the process, were it not the first of its PID namespace (the kernel drops it there)."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return False
+    masks = [int(line.split()[1], 16) for line in lines if line.startswith(("SigBlk:", "SigIgn:", "SigCgt:"))]
+    return not any(mask >> (number - 1) & 1 for mask in masks)
 
 
 def _kill_group(leader: int) -> None:

@@ -7,20 +7,21 @@ the product.
 import http.client
 import json
 import os
+import signal
 import socket
 import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from lateen.runtime.clock import SystemClock
 from lateen.testing.waiting import wait_until
 
-__all__ = ["ACTS_WITHIN", "GATEWAY", "Ask", "Mesh", "Object", "Ran", "Reply", "free_port", "obstacles"]
+__all__ = ["ACTS_WITHIN", "GATEWAY", "Ask", "Mesh", "Object", "Ran", "Reply", "descendants", "free_port", "kill_in", "obstacles"]
 
 GATEWAY = "istio-ingressgateway.istio-system"
 ACTS_WITHIN = 1.0  # seconds in which a change acts on new requests, counted from the end of `apply`
@@ -299,7 +300,12 @@ class Mesh:
     def processes(self) -> dict[int, list[str]]:
         """The processes of the mesh and their command lines: the one that the lock names, and its descendants."""
         parent = self.parent_pid()
-        return {pid: _read(Path(f"/proc/{pid}/cmdline")).split("\0") for pid in (parent, *_descendants(parent))}
+        return {pid: _read(Path(f"/proc/{pid}/cmdline")).split("\0") for pid in (parent, *descendants(parent))}
+
+    def end_process(self, pod: str, what: str, *, namespace: str = "default") -> int:
+        """Kill the pod's processes whose command line holds `what`, from outside the node as a crash would; how many."""
+        here = self.exec(pod, "readlink", "/proc/self/ns/net", namespace=namespace).strip()
+        return kill_in(here, self.parent_pid(), what)
 
     @contextmanager
     def listening(self, link: str = "lateen0") -> Iterator[dict[str, bytes]]:
@@ -342,8 +348,20 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _descendants(pid: int) -> Iterator[int]:
+def kill_in(network: str, parent: int, what: str) -> int:
+    """Kill the descendants of `parent` in that network namespace whose command line holds `what`; how many."""
+    killed = 0
+    for pid in descendants(parent):
+        with suppress(OSError):
+            if what in _read(Path(f"/proc/{pid}/cmdline")).replace("\0", " ") and str(Path(f"/proc/{pid}/ns/net").readlink()) == network:
+                os.kill(pid, signal.SIGKILL)
+                killed += 1
+    return killed
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """The processes that a process started, and those that these started."""
     for task in Path(f"/proc/{pid}/task").glob("*"):
         for child in _read(task / "children").split():
             yield int(child)
-            yield from _descendants(int(child))
+            yield from descendants(int(child))
