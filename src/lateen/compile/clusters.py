@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from lateen.api.destinationrule import TunnelSettings
 from lateen.api.meshconfig import DefaultTrafficPolicy
 from lateen.api.meta import Key
 from lateen.api.security import PeerAuthentication
 from lateen.compile.authn import SecuredEndpoints, disable_refused, namespace_mode
 from lateen.compile.base import Base, mesh_of
+from lateen.compile.connections import plan_carried
 from lateen.compile.destinationrules import load_balancers, merge_rules, policy_for, rules_for
 from lateen.compile.inboundports import InboundPort, inbound_ports
 from lateen.compile.plan_clusters import (
@@ -34,6 +34,7 @@ from lateen.graph import Collection, Graph, Read
 from lateen.model.clusterplan import ClusterPlan, EndpointsPlan, PassthroughPlan
 from lateen.model.destination import DestinationPolicy, RuleHead
 from lateen.model.endpoint import Endpoint, Health
+from lateen.model.listenerplan import CarriedPlan
 from lateen.model.mesh import ClusterDefaults
 from lateen.model.names import outbound_cluster
 from lateen.model.route import VirtualRoutes
@@ -274,12 +275,14 @@ class Clusters:
         service = read.get(self._base.services, key)
         return service.captured if service is not None and client.dns else service
 
-    def tunnel(self, read: Read, client: Client, cluster: str) -> TunnelSettings | None:
-        """The HTTP proxy that connections of an outbound cluster are carried through, if its rule says so."""
-        _, port, subset, host = cluster.split("|")
+    def carried(self, read: Read, client: Client, cluster: str, *, alone: bool) -> CarriedPlan:
+        """How connections of bytes to an outbound cluster are carried; its subset counts where it is the only one."""
+        _, _, parts = cluster.partition("|")
+        port, _, named = parts.partition("|")
+        subset, _, host = named.partition("|")
         service = self.find(read, client, host)
         view = read.get(self.views, ClientService(client, service)) if service is not None else None
-        return policy_for(read.get(self.policies, view), subset, int(port)).tunnel if view is not None else None
+        return plan_carried(read.get(self.policies, view), subset if alone else "", int(port)) if view is not None else CarriedPlan()
 
     def hashes(self, read: Read, client: Client, service: ServiceKey | None, subset: str, port: int) -> tuple[HashPlan, ...]:
         """What a route to this destination hashes."""

@@ -6,13 +6,14 @@ from msgspec import Struct
 
 from lateen.api.virtualservice import Destination, L4MatchAttributes, RouteDestination, TLSMatchAttributes
 from lateen.compile.matches import Place
-from lateen.model.listenerplan import AccessLogPlan, TcpPlan
+from lateen.model.listenerplan import AccessLogPlan, CarriedPlan, TcpPlan
 from lateen.model.route import MESH, VirtualRoutes
 from lateen.util.hosts import matches
 
-__all__ = ["L4Target", "applies_l4", "tcp_plan", "tcp_targets", "tls_targets"]
+__all__ = ["Carried", "L4Target", "applies_l4", "tcp_plan", "tcp_targets", "tls_targets"]
 
 ClusterOf = Callable[[Destination], str]
+Carried = Callable[[str, bool], CarriedPlan]  # outbound cluster, whether it is the only one
 
 
 class L4Target(Struct, frozen=True, kw_only=True):
@@ -64,10 +65,22 @@ def tls_targets(routes: VirtualRoutes, place: Place, cluster: ClusterOf, hosts: 
     return tuple(found.values())
 
 
-def tcp_plan(target: L4Target, logs: tuple[AccessLogPlan, ...]) -> TcpPlan:
-    """What the chain of `target` does; statistics are named after the cluster, or the VirtualService of several."""
-    name = target.clusters[0][0] if len(target.clusters) == 1 else target.label
-    return TcpPlan(stat_prefix=name, clusters=target.clusters, access_logs=logs)
+def tcp_plan(target: L4Target, logs: tuple[AccessLogPlan, ...], carried: Carried) -> TcpPlan:
+    """What the chain of `target` does; statistics are named after the cluster, or the VirtualService of several.
+
+    Of several clusters the rule of the first one's host decides, without its subsets.
+    """
+    alone = len(target.clusters) == 1
+    how = carried(target.clusters[0][0], alone) if target.clusters else CarriedPlan()
+    return TcpPlan(
+        stat_prefix=target.clusters[0][0] if alone else target.label,
+        clusters=target.clusters,
+        access_logs=logs,
+        idle_timeout=how.idle_timeout,
+        max_duration=how.max_duration,
+        by_source=how.by_source,
+        tunnel=how.tunnel,
+    )
 
 
 def _label(routes: VirtualRoutes) -> str:

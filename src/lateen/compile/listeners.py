@@ -14,6 +14,7 @@ from lateen.compile.base import Base, mesh_of
 from lateen.compile.clusters import Clusters
 from lateen.compile.extensions import Extension, extensions_for, with_extensions
 from lateen.compile.gateways import has_http3, merge_gateways
+from lateen.compile.l4routes import Carried
 from lateen.compile.matches import Place
 from lateen.compile.meshtls import min_tls, path_normalization
 from lateen.compile.plan_gateway_routes import plan_gateway_hosts
@@ -84,7 +85,7 @@ class Listeners:
             routes_for=lambda host: tuple(one for one in routes if any(overlaps(host, name) for name in one.hosts)),
             place=lambda port: Place(port=port, namespace=scope.namespace, selectors=scope.selectors),
             cluster=self._cluster(read, client, at_port=True),
-            tunnel=lambda cluster: self._clusters.tunnel(read, client, cluster),
+            carried=self._carried(read, client),
             pods=lambda service: self._pods(read, service),
             access_logs=mesh_access_logs(mesh),
         )
@@ -104,6 +105,9 @@ class Listeners:
             return cluster_for(destination, port, self._lookup(read, client, port if at_port else 0))
 
         return cluster
+
+    def _carried(self, read: Read, client: Client) -> Carried:
+        return lambda cluster, alone: self._clusters.carried(read, client, cluster, alone=alone)
 
     def _lookup(self, read: Read, client: Client, port: int) -> Lookup:
         return self._routes.lookup(read, client, port)
@@ -184,6 +188,7 @@ class Listeners:
             routes=routes,
             place=lambda server: _place(server, scope),
             cluster=self._cluster(read, scope.client, at_port=False),
+            carried=self._carried(read, scope.client),
             looks_up=self._clusters.looks_up(read, scope.client),
             secrets_from=provider_cluster(mesh.extension_providers),
             trusted_proxies=topology.num_trusted_proxies if topology is not None else 0,

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from lateen.api.virtualservice import Destination
 from lateen.compile.bindings import bound_routes
 from lateen.compile.gateways import AUTO_PASSTHROUGH, has_http3
-from lateen.compile.l4routes import L4Target, tcp_plan, tcp_targets, tls_targets
+from lateen.compile.l4routes import Carried, L4Target, tcp_plan, tcp_targets, tls_targets
 from lateen.compile.matches import Place
 from lateen.compile.meshtls import MESH_PROTOCOLS
 from lateen.compile.routenames import gateway_route, gateway_tls_route
@@ -43,6 +43,7 @@ class GatewayContext(Struct, frozen=True, kw_only=True):
     routes: tuple[VirtualRoutes, ...]  # all that name one of the proxy's Gateways, oldest first
     place: Callable[[MergedServer], Place]
     cluster: Callable[[Destination, int], str]
+    carried: Carried
     looks_up: bool = False
     secrets_from: str = ""  # the cluster of the server that has the secrets named sds://
     trusted_proxies: int = 0
@@ -156,9 +157,8 @@ def _targets(server: MergedServer, routes: VirtualRoutes, hosts: tuple[str, ...]
 
 def _tcp_chain(server: MergedServer, target: L4Target, tls: CredentialTls | None, context: GatewayContext) -> ChainPlan:
     names = target.server_names or (_hosts(server) if tls is not None else ())
-    return ChainPlan(
-        match=_sni(names), tls=tls, application=_with_authz(tcp_plan(target, context.access_logs), context), connect_timeout=True
-    )
+    application = _with_authz(tcp_plan(target, context.access_logs, context.carried), context)
+    return ChainPlan(match=_sni(names), tls=tls, application=application, connect_timeout=True)
 
 
 def _with_authz(plan: TcpPlan, context: GatewayContext) -> TcpPlan:

@@ -11,12 +11,11 @@ from ipaddress import ip_network
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lateen.api.destinationrule import TunnelSettings
 from lateen.api.virtualservice import Destination
-from lateen.compile.l4routes import L4Target, tcp_plan, tcp_targets, tls_targets
+from lateen.compile.l4routes import Carried, L4Target, tcp_plan, tcp_targets, tls_targets
 from lateen.compile.matches import Place
 from lateen.compile.routenames import UNKNOWN_HOSTS, bound_route, sniffed_route, wildcard_route
-from lateen.model.listenerplan import AccessLogPlan, ChainMatch, ChainPlan, HttpPlan, InspectorPlan, ListenerPlan, TcpPlan, TunnelPlan
+from lateen.model.listenerplan import AccessLogPlan, ChainMatch, ChainPlan, HttpPlan, InspectorPlan, ListenerPlan, TcpPlan
 from lateen.model.names import BLACK_HOLE, DYNAMIC_DNS, PASSTHROUGH, UNIX, outbound_cluster
 from lateen.model.route import VirtualRoutes
 from lateen.model.service import Port, Protocol, Resolution, Service
@@ -39,7 +38,7 @@ class OutboundContext(Struct, frozen=True, kw_only=True):
     routes_for: Callable[[str], tuple[VirtualRoutes, ...]]  # host -> VirtualServices of the mesh that speak of it, oldest first
     place: Callable[[int], Place]  # port -> where rules are compiled for
     cluster: Callable[[Destination, int], str]  # destination, listener port -> cluster
-    tunnel: Callable[[str], TunnelSettings | None]  # by outbound cluster
+    carried: Carried
     pods: Callable[[Service], tuple[str, ...]]  # addresses of a headless service's endpoints
     access_logs: tuple[AccessLogPlan, ...] = ()
     dynamic_dns: bool = False  # unknown hosts of HTTP are looked up
@@ -158,7 +157,7 @@ def _add_targets(draft: _Draft, service: Service, port: Port, targets: tuple[L4T
     taken = {key for chain in draft.chains if chain.match is not None for key in _matched(chain.match.server_names, chain.match.prefixes)}
     own: set[tuple[str, str]] = set()  # of the service's earlier rules, which count before its later ones
     for target in targets:
-        application = replace(tcp_plan(target, context.access_logs), tunnel=_tunnel(target, context))
+        application = tcp_plan(target, context.access_logs, context.carried)
         if service.resolution == Resolution.DYNAMIC_DNS and port.protocol.is_tls:
             application = replace(application, looks_up=port.number)
         if target.server_names or target.prefixes:
@@ -177,15 +176,6 @@ def _add_targets(draft: _Draft, service: Service, port: Port, targets: tuple[L4T
             draft.catch_all = service
             draft.default = ChainPlan(application=application, connect_timeout=True)
     return problems
-
-
-def _tunnel(target: L4Target, context: OutboundContext) -> TunnelPlan | None:
-    """The proxy that the target's connections are carried through; of several clusters the first decides."""
-    settings = context.tunnel(target.clusters[0][0]) if target.clusters else None
-    if settings is None:
-        return None
-    host = f"[{settings.target_host}]" if ":" in settings.target_host else settings.target_host
-    return TunnelPlan(f"{host}:{settings.target_port}", settings.protocol.upper() == "POST")
 
 
 def _matched(names: tuple[str, ...], prefixes: tuple[str, ...]) -> Iterable[tuple[str, str]]:

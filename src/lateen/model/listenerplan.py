@@ -109,12 +109,23 @@ class TunnelPlan(Struct, frozen=True):
     post: bool = False
 
 
+class CarriedPlan(Struct, frozen=True, kw_only=True):
+    """How connections of bytes are carried; times in nanoseconds."""
+
+    idle_timeout: int | None = None
+    max_duration: int | None = None
+    by_source: bool = False  # the client's address chooses among endpoints
+    tunnel: TunnelPlan | None = None
+
+
 class TcpPlan(Struct, frozen=True, kw_only=True):
     """Bytes forwarded to a cluster, or to several by weight."""
 
     stat_prefix: str
     clusters: tuple[tuple[str, int], ...]
     idle_timeout: int | None = None  # nanoseconds
+    max_duration: int | None = None  # nanoseconds
+    by_source: bool = False  # the client's address chooses among endpoints
     access_logs: tuple[AccessLogPlan, ...] = ()
     authz: tuple[AuthzStep, ...] = ()
     tunnel: TunnelPlan | None = None

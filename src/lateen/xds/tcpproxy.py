@@ -27,6 +27,10 @@ def build_tcp(plan: TcpPlan, *, waits: bool = False) -> chain_pb2.Filter:
         proxy.tunneling_config.hostname, proxy.tunneling_config.use_post = plan.tunnel.target, plan.tunnel.post
     if plan.idle_timeout is not None:
         set_duration(proxy.idle_timeout, plan.idle_timeout)
+    if plan.max_duration is not None:
+        set_duration(proxy.max_downstream_connection_duration, plan.max_duration)
+    if plan.by_source:
+        proxy.hash_policy.add().source_ip.SetInParent()
     network_filter = chain_pb2.Filter(name="envoy.filters.network.tcp_proxy")
     network_filter.typed_config.Pack(proxy, deterministic=True)
     return network_filter

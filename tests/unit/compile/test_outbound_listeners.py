@@ -3,12 +3,12 @@
 from lateen.api.meta import Key
 from lateen.compile.matches import Place
 from lateen.compile.plan_outbound import OutboundContext, plan_interception, plan_outbound
-from lateen.model.listenerplan import HttpPlan, ListenerPlan, TcpPlan
+from lateen.model.listenerplan import CarriedPlan, HttpPlan, ListenerPlan, TcpPlan
 from lateen.model.names import outbound_cluster
 from lateen.model.service import Port, Protocol, Resolution, Service, ServiceKey
 
 CONTEXT = OutboundContext(
-    tunnel=lambda _cluster: None,
+    carried=lambda _cluster, _alone: CarriedPlan(),
     allow_any=True,
     routes_for=lambda _host: (),
     place=lambda port: Place(port=port),
