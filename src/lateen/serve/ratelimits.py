@@ -21,12 +21,21 @@ class Rate:
 
     def take(self, now: float) -> bool:
         """Whether it may happen once more."""
-        self._free = min(self.at_once, self._free + (now - (self._last if self._last is not None else now)) * self.per_second)
-        self._last = now
+        self._refill(now)
         if self._free < 1:
             return False
         self._free -= 1
         return True
+
+    def delay(self, cost: float, now: float) -> float:
+        """Seconds to wait before what counts for `cost` times happens, which it will."""
+        self._refill(now)
+        self._free -= cost
+        return max(0.0, -self._free / self.per_second)
+
+    def _refill(self, now: float) -> None:
+        self._free = min(self.at_once, self._free + (now - (self._last if self._last is not None else now)) * self.per_second)
+        self._last = now
 
 
 class CallerLimits:

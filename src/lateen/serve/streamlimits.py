@@ -26,15 +26,11 @@ class Pace:
     """How fast the requests of one stream are read: so many at once, then so many a second; a long one counts for several."""
 
     def __init__(self) -> None:
-        self._free = float(_REQUESTS_AT_ONCE)
-        self._last: float | None = None
+        self._rate = Rate(_PER_SECOND, _REQUESTS_AT_ONCE)
 
     def delay(self, size: int, now: float) -> float:
         """Seconds to wait before a request of `size` bytes is acted on; `now` in seconds of one monotonic clock."""
-        passed = now - self._last if self._last is not None else 0.0
-        self._last = now
-        self._free = min(_REQUESTS_AT_ONCE, self._free + passed * _PER_SECOND) - 1 - size / _BYTES
-        return max(0.0, -self._free / _PER_SECOND)
+        return self._rate.delay(1 + size / _BYTES, now)
 
 
 class StreamLimits:

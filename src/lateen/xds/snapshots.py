@@ -84,7 +84,7 @@ class Snapshots:
         )
         self._near: Collection[Placed, Snapshot] = graph.one("frames by place", places.of_client, self._frames_near)
         self._client_secrets: Collection[Client, Frames] = graph.one("secret frames of clients", world.credentials.secrets, _secret_frames)
-        self._peers: Collection[Peers, Frame] = graph.one("frames of peers", scopes.peers, _peers_frame)
+        self._peers: Collection[Peers, Frame] = graph.one("frames of peers", scopes.peers, _endpoint_frame)
         self._proxyless = ProxylessFrames(graph, world)
         self._snapshots: Collection[ScopeSet, Snapshot] = graph.one("snapshots", scopes.sets, self._snapshot)
         self._changes: Collection[Key, tuple[Ready, ...]] = graph.one(
@@ -279,11 +279,7 @@ def _cluster_frame(_read: Read, key: tuple[ServiceView | PlacedView, str], plan:
     return pack(key[1], CLUSTER, build_cluster(plan), plan.owners), ()
 
 
-def _endpoint_frame(_read: Read, key: tuple[ServiceView | PlacedView, str], plan: EndpointsPlan) -> tuple[Frame, Problems]:
-    return pack(key[1], ENDPOINTS, build_load_assignment(plan), plan.owners), ()
-
-
-def _peers_frame(_read: Read, _peers: Peers, plan: EndpointsPlan) -> tuple[Frame, Problems]:
+def _endpoint_frame(_read: Read, _key: object, plan: EndpointsPlan) -> tuple[Frame, Problems]:
     return pack(plan.cluster, ENDPOINTS, build_load_assignment(plan), plan.owners), ()
 
 

@@ -62,6 +62,15 @@ class Hub:
     def close(self) -> None: ...
 
 
+def delta_method(channel: grpc.aio.Channel) -> Any:
+    """Opens a delta stream when called."""
+    return channel.stream_stream(
+        "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources",
+        pb.DeltaDiscoveryRequest.SerializeToString,
+        pb.DeltaDiscoveryResponse.FromString,
+    )
+
+
 def test_one_stream_too_many_is_refused_at_the_door() -> None:
     """Of two streams of one node one goes on and one ends with RESOURCE_EXHAUSTED."""
 
@@ -70,11 +79,7 @@ def test_one_stream_too_many_is_refused_at_the_door() -> None:
         door = open_plaintext_door(address).serve(AdsService(Hub(), callers=None, limits=StreamLimits(of_node=1)))
         await door.start()
         async with grpc.aio.insecure_channel(address) as channel:
-            open_stream = channel.stream_stream(
-                "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources",
-                pb.DeltaDiscoveryRequest.SerializeToString,
-                pb.DeltaDiscoveryResponse.FromString,
-            )
+            open_stream = delta_method(channel)
             first = pb.DeltaDiscoveryRequest(node=base_pb2.Node(id=NODE), type_url=CDS)
             streams: list[Any] = [open_stream(timeout=10), open_stream(timeout=10)]
             for stream in streams:
@@ -109,11 +114,7 @@ def test_an_address_does_not_try_tokens_for_ever() -> None:
         door = open_plaintext_door(address).serve(AdsService(Hub(), callers=callers))
         await door.start()
         async with grpc.aio.insecure_channel(address) as channel:
-            open_stream = channel.stream_stream(
-                "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources",
-                pb.DeltaDiscoveryRequest.SerializeToString,
-                pb.DeltaDiscoveryResponse.FromString,
-            )
+            open_stream = delta_method(channel)
 
             async def ended() -> grpc.StatusCode:
                 stream: Any = open_stream(timeout=20)
